@@ -1,0 +1,70 @@
+package augment
+
+/*
+#cgo pkg-config: opencv4
+#cgo CXXFLAGS: -std=c++11 -O3
+#include <stdlib.h>
+#include "cv.h"
+*/
+import "C"
+
+import (
+	"errors"
+	"unsafe"
+
+	"gocv.io/x/gocv"
+)
+
+// The loader's workers are the parallelism; a team of OpenCV threads beside the
+// training threads would only slow both down. gocv has no call for it.
+func init() { C.mv_single_thread() }
+
+var errNotAnImage = errors.New("not an image OpenCV can decode")
+
+// decodeInto decodes the image file in buf into m and reuses its memory where
+// the size stays the same. No C++ exception leaves it: thrown through cgo it
+// would end the process.
+func decodeInto(m gocv.Mat, buf []byte, flags int) error {
+	var msg [256]C.char
+	rc := C.mv_decode(unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&buf[0])), C.long(len(buf)), C.int(flags), &msg[0], C.int(len(msg)))
+	switch rc {
+	case 0:
+		return nil
+	case 2:
+		return errors.New(C.GoString(&msg[0]))
+	}
+	return errNotAnImage
+}
+
+// plane is a view of an 8-bit BGR Mat's pixels.
+type plane struct {
+	px   *C.uchar
+	step C.long
+	w, h int
+}
+
+func planeOf(m gocv.Mat) plane {
+	var rows, cols C.int
+	var step C.long
+	px := C.mv_shape(unsafe.Pointer(m.Ptr()), &rows, &cols, &step)
+	return plane{px: px, step: step, w: int(cols), h: int(rows)}
+}
+
+// normalizeInto writes p as normalised RGB floats into the top left of the
+// cw x ch canvas dst and zeroes the rest.
+func normalizeInto(dst []float32, cw, ch int, p plane, scale, shift *[3]float32, flip bool) {
+	f := C.int(0)
+	if flip {
+		f = 1
+	}
+	C.mv_normalize(p.px, p.step, C.int(p.w), C.int(p.h), (*C.float)(unsafe.Pointer(&dst[0])), C.int(cw), C.int(ch),
+		(*C.float)(unsafe.Pointer(&scale[0])), (*C.float)(unsafe.Pointer(&shift[0])), f)
+}
+
+func colour(p plane, brightness, contrast, saturation float64) {
+	C.mv_colour(p.px, p.step, C.int(p.w), C.int(p.h), C.float(brightness), C.float(contrast), C.float(saturation))
+}
+
+func shiftHue(p plane, add int) {
+	C.mv_hue(p.px, p.step, C.int(p.w), C.int(p.h), C.int(add))
+}

@@ -1,0 +1,34 @@
+#ifndef MANVISION_AUGMENT_CV_H
+#define MANVISION_AUGMENT_CV_H
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// mv_single_thread turns OpenCV's own threading off for the process.
+void mv_single_thread(void);
+
+// mv_decode decodes an image file held in buf into the cv::Mat at mat, reusing
+// its memory where the size matches. 0: decoded; 1: not decodable; 2: OpenCV
+// threw, text in msg.
+int mv_decode(void *mat, const unsigned char *buf, long n, int flags, char *msg, int msglen);
+
+// mv_shape reads rows, columns, row step in bytes and data pointer of a Mat.
+const unsigned char *mv_shape(void *mat, int *rows, int *cols, long *step);
+
+// mv_normalize writes the BGR bytes of a w x h image as RGB floats v*scale+shift
+// (both indexed R, G, B), mirrored left to right if flip is set, and zeroes the
+// rest of the cw x ch canvas at dst (tightly packed, 3 floats a pixel).
+void mv_normalize(const unsigned char *src, long step, int w, int h, float *dst, int cw, int ch,
+                  const float *scale, const float *shift, int flip);
+
+// mv_colour applies brightness, contrast and saturation factors in place to BGR
+// bytes, in this order; 1 leaves a property as it is.
+void mv_colour(unsigned char *px, long step, int w, int h, float brightness, float contrast, float saturation);
+
+// mv_hue adds add (modulo 256) to the first of three channels.
+void mv_hue(unsigned char *px, long step, int w, int h, int add);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
