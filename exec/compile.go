@@ -1,0 +1,470 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"gorgonia.org/gorgonia"
+
+	"manvision/device"
+)
+
+// Describer is an operation that a device can run. An op of several outputs is a
+// node that stands for its output 0; the others are reached by an Aliaser.
+type Describer interface {
+	Descriptor() device.Op
+}
+
+// Aliaser is an operation that computes nothing: its node is output Output() of
+// the node that its only child stands for, seen with another shape (reshape:
+// output 0).
+type Aliaser interface {
+	Alias() (output int)
+}
+
+// Post is work after the graph's own: an optimizer update, running statistics, an
+// EMA. It runs as soon as its inputs exist and nothing later reads what it
+// writes.
+type Post struct {
+	Op    device.Op
+	In    []Source
+	Out   []*Tensor // written, for most kinds also read
+	Group string    // posts of a group can be switched off for a run by Skip
+}
+
+// Source is an argument of a Post: a node of the graph or storage outside it.
+type Source struct {
+	Node   *gorgonia.Node
+	Tensor *Tensor
+}
+
+// Spec says what to compile.
+type Spec struct {
+	Name  string // for errors and profiles: "block 2"
+	Graph *gorgonia.ExprGraph
+	// Bind gives leaves (parameters, inputs) their storage. An interior node
+	// that is bound is computed straight into the given storage.
+	Bind map[*gorgonia.Node]*Tensor
+	// Keep lists nodes whose values can be read by Download after a run.
+	Keep  []*gorgonia.Node
+	Posts []Post
+	Arena *Arena // shared working memory; nil makes an own one
+}
+
+// value is one output of one node, or a view of it.
+type value struct {
+	desc  device.Desc
+	bytes int64
+	ext   *Tensor // storage outside the arena
+	span  *span   // storage in the arena; shared by in-place steps
+	pin   bool    // must survive until the end
+	last  int     // last step that reads or writes it
+	name  string
+}
+
+// step is one kernel and its arguments.
+type step struct {
+	op      device.Op
+	kernel  device.Kernel
+	in, out []*value
+	scratch *span
+	skip    *bool
+	name    string
+	nanos   int64
+	runs    int64
+}
+
+type compiler struct {
+	dev    device.Device
+	spec   Spec
+	values map[int64][]*value // by node id: its outputs
+	ext    map[*Tensor]*value
+	steps  []*step
+	skips  map[string]*bool
+}
+
+// Compile turns a graph into a program. Nodes that no bound interior node, kept
+// node or post needs are left out.
+func Compile(dev device.Device, spec Spec) (*Program, error) {
+	c := &compiler{dev: dev, spec: spec, values: map[int64][]*value{}, ext: map[*Tensor]*value{}, skips: map[string]*bool{}}
+	p, err := c.compile()
+	if err != nil {
+		for _, s := range c.steps {
+			if s.kernel != nil {
+				s.kernel.Close()
+			}
+		}
+		return nil, fmt.Errorf("compile %s: %w", spec.Name, err)
+	}
+	return p, nil
+}
+
+func (c *compiler) compile() (*Program, error) {
+	nodes, err := c.needed()
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range nodes {
+		if err := c.node(n); err != nil {
+			return nil, fmt.Errorf("%s: %w", describe(n), err)
+		}
+	}
+	kept := map[*gorgonia.Node]*value{}
+	for _, n := range c.spec.Keep {
+		v := c.values[n.ID()][0]
+		v.pin = true
+		kept[n] = v
+	}
+	if err := c.posts(); err != nil {
+		return nil, err
+	}
+	for _, s := range c.steps {
+		if err := s.op.Check(); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+		if s.kernel, err = c.dev.Prepare(s.op); err != nil {
+			return nil, fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	spans := c.storage()
+	total := place(spans)
+	arena := c.spec.Arena
+	if arena == nil {
+		arena = NewArena(c.dev)
+	}
+	arena.reserve(total)
+	p := &Program{
+		name: c.spec.Name, dev: c.dev, arena: arena, own: c.spec.Arena == nil,
+		steps: c.steps, kept: kept, skips: c.skips,
+		bytes: total, bound: lowerBound(spans, len(c.steps)), boundGen: -1,
+	}
+	for t := range c.ext {
+		p.tensors = append(p.tensors, t)
+		if t.arena != nil && !slices.Contains(p.arenas, t.arena) {
+			p.arenas = append(p.arenas, t.arena)
+		}
+	}
+	p.run = p.runSteps
+	return p, nil
+}
+
+// needed returns the nodes that must be computed or read, in an order in which
+// children come first: by id, which Gorgonia counts up as nodes are made.
+func (c *compiler) needed() (gorgonia.Nodes, error) {
+	seen := map[int64]*gorgonia.Node{}
+	var walk func(n *gorgonia.Node) error
+	walk = func(n *gorgonia.Node) error {
+		if _, ok := seen[n.ID()]; ok {
+			return nil
+		}
+		seen[n.ID()] = n
+		for _, ch := range c.children(n) {
+			if ch.ID() >= n.ID() {
+				return fmt.Errorf("%s has child %s with a later id: nodes were removed from the graph", describe(n), describe(ch))
+			}
+			if err := walk(ch); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var roots gorgonia.Nodes
+	roots = append(roots, c.spec.Keep...)
+	for n := range c.spec.Bind {
+		if n.Op() != nil {
+			roots = append(roots, n)
+		}
+	}
+	for _, p := range c.spec.Posts {
+		for _, s := range p.In {
+			if s.Node != nil {
+				roots = append(roots, s.Node)
+			}
+		}
+	}
+	for _, n := range roots {
+		if n == nil {
+			return nil, errors.New("a nil node among the results asked for")
+		}
+		if err := walk(n); err != nil {
+			return nil, err
+		}
+	}
+	nodes := make(gorgonia.Nodes, 0, len(seen))
+	for _, n := range seen {
+		nodes = append(nodes, n)
+	}
+	sort.Slice(nodes, func(i, j int) bool { return nodes[i].ID() < nodes[j].ID() })
+	return nodes, nil
+}
+
+func (c *compiler) children(n *gorgonia.Node) gorgonia.Nodes {
+	if n.Op() == nil {
+		return nil
+	}
+	it := c.spec.Graph.From(n.ID())
+	var out gorgonia.Nodes
+	for it.Next() {
+		out = append(out, it.Node().(*gorgonia.Node))
+	}
+	return out
+}
+
+func describe(n *gorgonia.Node) string {
+	if n.Op() == nil {
+		return fmt.Sprintf("leaf %q %v", n.Name(), n.Shape())
+	}
+	return fmt.Sprintf("%v %v", n.Op(), n.Shape())
+}
+
+// external returns the value of storage outside the arena.
+func (c *compiler) external(t *Tensor, name string) *value {
+	v, ok := c.ext[t]
+	if !ok {
+		v = &value{desc: t.Desc, bytes: t.Bytes(), ext: t, last: -1, name: name}
+		c.ext[t] = v
+	}
+	return v
+}
+
+func (c *compiler) node(n *gorgonia.Node) error {
+	bound := c.spec.Bind[n]
+	if n.Op() == nil {
+		if bound == nil {
+			return errors.New("no storage is bound to it")
+		}
+		c.values[n.ID()] = []*value{c.external(bound, n.Name())}
+		return nil
+	}
+	kids := c.children(n)
+	if a, ok := n.Op().(Aliaser); ok {
+		if bound != nil {
+			return errors.New("a view cannot be computed into bound storage")
+		}
+		outs, i := c.values[kids[0].ID()], a.Alias()
+		if i >= len(outs) {
+			return fmt.Errorf("there is no output %d of %s", i, describe(kids[0]))
+		}
+		c.values[n.ID()] = []*value{outs[i]}
+		return nil
+	}
+	op, err := c.descriptor(n, kids)
+	if err != nil {
+		return err
+	}
+	in := make([]*value, len(kids))
+	for i, k := range kids {
+		in[i] = c.values[k.ID()][0]
+	}
+	outs := make([]*value, 0, 2)
+	for i, d := range op.Outputs() {
+		if i == 0 && bound != nil {
+			outs = append(outs, c.external(bound, n.Name()))
+			continue
+		}
+		size, err := c.dev.Size(d)
+		if err != nil {
+			return err
+		}
+		outs = append(outs, &value{desc: d, bytes: size, last: -1, name: n.Name()})
+	}
+	c.values[n.ID()] = outs
+	return c.step(op, in, outs, nil)
+}
+
+// descriptor finds what a node computes: an operation of ours, or one of the two
+// kinds that gorgonia.Grad adds by itself, sums of gradients and the seed 1.
+func (c *compiler) descriptor(n *gorgonia.Node, kids gorgonia.Nodes) (device.Op, error) {
+	if d, ok := n.Op().(Describer); ok {
+		return d.Descriptor(), nil
+	}
+	text := n.Op().String()
+	switch {
+	case len(kids) == 2 && strings.HasPrefix(text, "+"):
+		a, b := c.values[kids[0].ID()][0].desc, c.values[kids[1].ID()][0].desc
+		if a.Elems() != b.Elems() || a.Layout != b.Layout {
+			return nil, fmt.Errorf("sum of %v and %v", a, b)
+		}
+		return device.Add{Of: a}, nil
+	case len(kids) == 0 && n.Value() != nil:
+		var f float64
+		switch x := n.Value().Data().(type) {
+		case float64:
+			f = x
+		case float32:
+			f = float64(x)
+		default:
+			return nil, fmt.Errorf("constant of type %T", x)
+		}
+		return device.Fill{Of: device.Desc{Shape: []int{}}, Value: f}, nil
+	}
+	return nil, fmt.Errorf("operation %T is not one that exec can run", n.Op())
+}
+
+func (c *compiler) step(op device.Op, in, out []*value, skip *bool) error {
+	want := op.Inputs()
+	if len(want) != len(in) {
+		return fmt.Errorf("%s takes %d inputs, got %d", op.Kind(), len(want), len(in))
+	}
+	for i, v := range in {
+		if err := same(want[i], v.desc); err != nil {
+			return fmt.Errorf("input %d of %s: %w", i, op.Kind(), err)
+		}
+	}
+	for i, d := range op.Outputs() {
+		if err := same(d, out[i].desc); err != nil {
+			return fmt.Errorf("output %d of %s: %w", i, op.Kind(), err)
+		}
+	}
+	name := op.Kind()
+	for _, v := range append(append([]*value{}, out...), in...) {
+		if v.name != "" {
+			name += " " + v.name
+			break
+		}
+	}
+	c.steps = append(c.steps, &step{op: op, in: in, out: out, skip: skip, name: name})
+	c.use(len(c.steps)-1, in, out)
+	return nil
+}
+
+func (c *compiler) use(i int, lists ...[]*value) {
+	for _, l := range lists {
+		for _, v := range l {
+			v.last = max(v.last, i)
+		}
+	}
+}
+
+// same checks that an argument of description have may stand where want is
+// expected: dense tensors may differ in shape, not in size.
+func same(want, have device.Desc) error {
+	if want.DType == have.DType && want.Layout == have.Layout && want.Elems() == have.Elems() {
+		if want.Layout == device.Dense || want.Equal(have) {
+			return nil
+		}
+	}
+	return fmt.Errorf("want %v, have %v", want, have)
+}
+
+// posts merges the posts into the schedule: each as early as possible, which is
+// after the step that makes its last input and after the last step that reads or
+// writes the storage it writes.
+func (c *compiler) posts() error {
+	graph := c.steps
+	c.steps = nil
+	made := map[*value]int{}
+	for i, s := range graph {
+		for _, v := range s.out {
+			made[v] = i
+		}
+	}
+	after := map[int][]*step{}
+	for _, p := range c.spec.Posts {
+		s := &step{op: p.Op, name: p.Op.Kind()}
+		at := -1
+		for _, src := range p.In {
+			var v *value
+			if src.Node != nil {
+				v = c.values[src.Node.ID()][0]
+			} else {
+				v = c.external(src.Tensor, "")
+			}
+			if m, ok := made[v]; ok {
+				at = max(at, m)
+			}
+			s.in = append(s.in, v)
+		}
+		for _, t := range p.Out {
+			v := c.external(t, "")
+			at = max(at, v.last)
+			s.out = append(s.out, v)
+			if v.name != "" {
+				s.name = p.Op.Kind() + " " + v.name
+			}
+		}
+		if p.Group != "" {
+			if c.skips[p.Group] == nil {
+				c.skips[p.Group] = new(bool)
+			}
+			s.skip = c.skips[p.Group]
+		}
+		after[at] = append(after[at], s)
+	}
+	add := func(s *step) error {
+		if err := c.step(s.op, s.in, s.out, s.skip); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+		c.steps[len(c.steps)-1].name = s.name
+		return nil
+	}
+	for _, s := range after[-1] {
+		if err := add(s); err != nil {
+			return err
+		}
+	}
+	for i, s := range graph {
+		c.steps = append(c.steps, s)
+		c.use(len(c.steps)-1, s.in, s.out)
+		for _, p := range after[i] {
+			if err := add(p); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// storage decides which values share memory in place and returns the spans of
+// the arena.
+func (c *compiler) storage() []*span {
+	var spans []*span
+	end := len(c.steps) - 1
+	for i, s := range c.steps {
+		shared := c.inPlace(i, s)
+		for j, v := range s.out {
+			if v.ext != nil || v.span != nil {
+				continue
+			}
+			if shared != nil && shared[0] == j {
+				v.span = s.in[shared[1]].span
+				v.span.last = max(v.span.last, v.last)
+			} else {
+				v.span = &span{size: v.bytes, first: i, last: max(v.last, i)}
+				spans = append(spans, v.span)
+			}
+			if v.pin {
+				v.span.last = end
+			}
+		}
+		if n := s.kernel.Scratch(); n > 0 {
+			s.scratch = &span{size: n, first: i, last: i}
+			spans = append(spans, s.scratch)
+		}
+	}
+	return spans
+}
+
+// inPlace picks an {output, input} pair of step i whose input dies there.
+func (c *compiler) inPlace(i int, s *step) *[2]int {
+	for _, pair := range s.op.InPlace() {
+		if pair[0] >= len(s.out) || pair[1] >= len(s.in) {
+			continue
+		}
+		o, in := s.out[pair[0]], s.in[pair[1]]
+		if o.ext != nil || in.ext != nil || in.span == nil || in.pin || in.last != i || in.span.last != i || in.bytes != o.bytes {
+			continue
+		}
+		twice := false
+		for j, other := range s.in {
+			twice = twice || j != pair[1] && other.span == in.span
+		}
+		if !twice {
+			return &pair
+		}
+	}
+	return nil
+}

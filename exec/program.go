@@ -1,0 +1,206 @@
+package exec
+
+import (
+	"fmt"
+	"sort"
+	"time"
+	"unsafe"
+
+	"gorgonia.org/gorgonia"
+
+	"manvision/device"
+)
+
+var _ gorgonia.VM = (*Program)(nil)
+
+// Program is a compiled graph. It satisfies gorgonia.VM.
+type Program struct {
+	name     string
+	dev      device.Device
+	arena    *Arena
+	own      bool
+	steps    []*step
+	kept     map[*gorgonia.Node]*value
+	skips    map[string]*bool
+	tensors  []*Tensor
+	arenas   []*Arena // that hold some of tensors
+	bytes    int64
+	bound    int64
+	boundGen int
+	profile  bool
+	run      func() error
+}
+
+// Bytes is the peak working memory of a run: activations, gradients and kernels'
+// scratch, without parameters and other tensors bound from outside.
+func (p *Program) Bytes() int64 { return p.bytes }
+
+// LowerBound is the largest amount alive at one step: what a perfect placement
+// would need.
+func (p *Program) LowerBound() int64 { return p.bound }
+
+// Steps is the number of kernels that a run calls.
+func (p *Program) Steps() int { return len(p.steps) }
+
+// Tensors are the tensors bound from outside that the program reads or writes.
+func (p *Program) Tensors() []*Tensor { return p.tensors }
+
+// Skip switches the posts of a group off or on for the runs that follow. It
+// reports whether there is such a group.
+func (p *Program) Skip(group string, off bool) bool {
+	s := p.skips[group]
+	if s != nil {
+		*s = off
+	}
+	return s != nil
+}
+
+// Realize allocates what the program needs and binds its kernels. Run does so by
+// itself; calling it early moves the cost out of the first step.
+func (p *Program) Realize() error {
+	for _, t := range p.tensors {
+		if err := t.Realize(); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	if err := p.arena.realize(); err != nil {
+		return fmt.Errorf("%s: %d bytes of working memory: %w", p.name, p.arena.need, err)
+	}
+	gen := p.generation()
+	if p.boundGen == gen {
+		return nil
+	}
+	for _, s := range p.steps {
+		var in, out []device.Ptr
+		for _, v := range s.in {
+			in = append(in, p.addr(v))
+		}
+		for _, v := range s.out {
+			out = append(out, p.addr(v))
+		}
+		var scratch device.Ptr
+		if s.scratch != nil {
+			scratch = unsafe.Add(p.arena.mem.Ptr(), s.scratch.offset)
+		}
+		if err := s.kernel.Bind(in, out, scratch); err != nil {
+			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
+		}
+	}
+	p.boundGen = gen
+	return nil
+}
+
+// generation changes whenever an arena that the program uses is reallocated.
+func (p *Program) generation() int {
+	gen := p.arena.gen
+	for _, a := range p.arenas {
+		gen += a.gen
+	}
+	return gen
+}
+
+func (p *Program) addr(v *value) device.Ptr {
+	if v.ext != nil {
+		return v.ext.Ptr()
+	}
+	return unsafe.Add(p.arena.mem.Ptr(), v.span.offset)
+}
+
+// Run computes everything once. After the first call it allocates nothing.
+func (p *Program) Run() error {
+	if p.boundGen != p.generation() {
+		if err := p.Realize(); err != nil {
+			return err
+		}
+	}
+	return p.dev.Do(p.run)
+}
+
+func (p *Program) runSteps() error {
+	if p.profile {
+		return p.runProfiled()
+	}
+	for _, s := range p.steps {
+		if s.skip != nil && *s.skip {
+			continue
+		}
+		if err := s.kernel.Run(); err != nil {
+			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
+		}
+	}
+	return nil
+}
+
+func (p *Program) runProfiled() error {
+	for _, s := range p.steps {
+		if s.skip != nil && *s.skip {
+			continue
+		}
+		start := time.Now()
+		if err := s.kernel.Run(); err != nil {
+			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
+		}
+		s.nanos += time.Since(start).Nanoseconds()
+		s.runs++
+	}
+	return nil
+}
+
+// RunAll is Run, as gorgonia.VM names it.
+func (p *Program) RunAll() error { return p.Run() }
+
+// Reset does nothing: a program keeps no state between runs but the tensors bound
+// to it.
+func (p *Program) Reset() {}
+
+// Download reads a kept node's value after a run; see device.Device.Download for
+// dst. The value is lost once another program runs in the same arena.
+func (p *Program) Download(dst any, n *gorgonia.Node) error {
+	v, ok := p.kept[n]
+	if !ok {
+		return fmt.Errorf("%s: %s was not compiled as a kept node", p.name, describe(n))
+	}
+	if v.ext == nil && p.arena.mem == nil {
+		return fmt.Errorf("%s: read before the first run", p.name)
+	}
+	return p.dev.Download(dst, v.desc, p.addr(v))
+}
+
+// Close frees kernels and, when the arena is the program's own, the arena.
+func (p *Program) Close() error {
+	for _, s := range p.steps {
+		s.kernel.Close()
+	}
+	if p.own {
+		p.arena.Free()
+	}
+	return nil
+}
+
+// Profile switches the timing of single kernels on or off and clears what was
+// measured.
+func (p *Program) Profile(on bool) {
+	p.profile = on
+	for _, s := range p.steps {
+		s.nanos, s.runs = 0, 0
+	}
+}
+
+// StepTime is what Profile measured of one kernel.
+type StepTime struct {
+	Name string
+	Op   device.Op
+	Time time.Duration // mean of one run
+}
+
+// Times returns the measured kernels, slowest first.
+func (p *Program) Times() []StepTime {
+	var out []StepTime
+	for _, s := range p.steps {
+		if s.runs > 0 {
+			out = append(out, StepTime{s.name, s.op, time.Duration(s.nanos / s.runs)})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool { return out[i].Time > out[j].Time })
+	return out
+}

@@ -1,0 +1,134 @@
+package nn
+
+import (
+	"fmt"
+
+	"manvision/device"
+	"manvision/exec"
+)
+
+// Var is a model's parameter or buffer (running statistics): its name, shape and
+// storage.
+type Var struct {
+	Name string
+	// Shape is the shape as saved; empty for a scalar, which is stored as [1].
+	Shape []int
+	// Buffer is true for running statistics, which no optimizer touches.
+	Buffer bool
+	// Trainable is false for buffers and for EMA copies.
+	Trainable bool
+	Value     *exec.Tensor
+
+	init Init
+	set  bool
+}
+
+// Elems is the number of elements.
+func (v *Var) Elems() int { return v.Value.Desc.Elems() }
+
+// Store holds a model's variables by name, in the order of their creation. All
+// programs of a model share it.
+type Store struct {
+	dev   device.Device
+	seed  uint64
+	vars  map[string]*Var
+	order []*Var
+}
+
+// NewStore returns an empty store on dev; seed decides the initial values.
+func NewStore(dev device.Device, seed uint64) *Store {
+	return &Store{dev: dev, seed: seed, vars: map[string]*Var{}}
+}
+
+// Device is where the variables live.
+func (s *Store) Device() device.Device { return s.dev }
+
+// Vars lists the variables in the order of their creation.
+func (s *Store) Vars() []*Var { return s.order }
+
+// Lookup finds a variable by name.
+func (s *Store) Lookup(name string) (*Var, bool) {
+	v, ok := s.vars[name]
+	return v, ok
+}
+
+// Bytes is the storage of all variables on the device.
+func (s *Store) Bytes() int64 {
+	var n int64
+	for _, v := range s.order {
+		n += v.Value.Bytes()
+	}
+	return n
+}
+
+// variable finds or makes a variable. Asking again with another shape is an
+// error.
+func (s *Store) variable(name string, desc device.Desc, shape []int, init Init) (*Var, error) {
+	if v, ok := s.vars[name]; ok {
+		if !v.Value.Desc.Equal(desc) {
+			return nil, fmt.Errorf("variable %q exists as %v, now asked for as %v", name, v.Value.Desc, desc)
+		}
+		return v, nil
+	}
+	t, err := exec.NewTensor(s.dev, desc)
+	if err != nil {
+		return nil, fmt.Errorf("variable %q: %w", name, err)
+	}
+	v := &Var{Name: name, Shape: shape, Value: t, init: init, Trainable: true}
+	s.vars[name] = v
+	s.order = append(s.order, v)
+	return v, nil
+}
+
+// Realize allocates all variables and gives those not yet set their initial
+// values.
+func (s *Store) Realize() error {
+	for _, v := range s.order {
+		if v.set {
+			continue
+		}
+		x := make([]float64, v.Elems())
+		v.init(x, v.Value.Desc.Shape, NewStream(s.seed, v.Name))
+		// Initial values are float32 on every device.
+		for i := range x {
+			x[i] = float64(float32(x[i]))
+		}
+		if err := s.Set(v.Name, x); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Set writes a variable: data is []float32 or []float64 in the order of Shape.
+func (s *Store) Set(name string, data any) error {
+	v, ok := s.vars[name]
+	if !ok {
+		return fmt.Errorf("no variable %q in the model", name)
+	}
+	if err := v.Value.Upload(data); err != nil {
+		return fmt.Errorf("variable %q: %w", name, err)
+	}
+	v.set = true
+	return nil
+}
+
+// Get reads a variable into dst, []float32 or []float64 of Elems elements.
+func (s *Store) Get(name string, dst any) error {
+	v, ok := s.vars[name]
+	if !ok {
+		return fmt.Errorf("no variable %q in the model", name)
+	}
+	if err := v.Value.Download(dst); err != nil {
+		return fmt.Errorf("variable %q: %w", name, err)
+	}
+	return nil
+}
+
+// Free gives all storage back.
+func (s *Store) Free() {
+	for _, v := range s.order {
+		v.Value.Free()
+		v.set = false
+	}
+}
