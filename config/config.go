@@ -1,0 +1,189 @@
+// Package config reads a recipe (YAML) into one typed struct per section.
+//
+// A value comes, in rising order of precedence, from defaults.yaml (every key
+// with its unit, range and reason), from the file named by the recipe's "base:"
+// key, from the recipe itself and from --set key=value. Lists replace, they are
+// never merged. Unknown keys, wrong types and values out of range are errors
+// with file and line; where each value came from is kept (see Config.Source).
+package config
+
+import "path/filepath"
+
+// Config is a whole recipe. The keys are described in defaults.yaml.
+type Config struct {
+	Task    string `yaml:"task" enum:"detection"`
+	Name    string `yaml:"name"`
+	Output  string `yaml:"output"` // absolute after Load
+	Seed    uint64 `yaml:"seed"`
+	Threads int    `yaml:"threads" min:"0" max:"1024"` // 0: all cores
+
+	Model    Model    `yaml:"model"`
+	MANPP    MANPP    `yaml:"manpp"`
+	Data     Data     `yaml:"data"`
+	Optim    Optim    `yaml:"optim"`
+	Schedule Schedule `yaml:"schedule"`
+	Train    Train    `yaml:"train"`
+	Eval     Eval     `yaml:"eval"`
+	Expect   []Expect `yaml:"expect"`
+
+	sources map[string]Source
+}
+
+// Model describes the network that remains at inference, and its losses.
+type Model struct {
+	Backbone   string  `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152"`
+	Width      int     `yaml:"width" min:"4" max:"1024"` // channels of the stem and the first stage
+	Pretrained string  `yaml:"pretrained"`               // absolute after Load; empty: from scratch
+	Norm       string  `yaml:"norm" enum:"train,frozen"`
+	Channels   int     `yaml:"fpn_channels" min:"4" max:"4096"`
+	HeadConvs  int     `yaml:"head_convs" min:"0" max:"16"`
+	Anchors    Anchors `yaml:"anchors"`
+	Loss       Loss    `yaml:"loss"`
+}
+
+// Anchors describes the anchor boxes of the pyramid levels P3 to P7.
+type Anchors struct {
+	Sizes  []float64 `yaml:"sizes,flow" above:"0" max:"100000" len:"5"` // pixels, one per level
+	Ratios []float64 `yaml:"ratios,flow" above:"0" max:"1000" minlen:"1"`
+	Scales []float64 `yaml:"scales,flow" above:"0" max:"1000" minlen:"1"`
+}
+
+// Loss holds the numbers of the detection losses and of the assignment.
+type Loss struct {
+	FocalAlpha   float64 `yaml:"focal_alpha" min:"0" max:"1"`
+	FocalGamma   float64 `yaml:"focal_gamma" min:"0" max:"10"`
+	SmoothL1Beta float64 `yaml:"smooth_l1_beta" min:"0" max:"100"`
+	Prior        float64 `yaml:"prior" above:"0" below:"1"`
+	PositiveIoU  float64 `yaml:"positive_iou" above:"0" max:"1"`
+	NegativeIoU  float64 `yaml:"negative_iou" min:"0" max:"1"`
+}
+
+// MANPP describes how the network is cut and trained.
+type MANPP struct {
+	Strategy       string   `yaml:"strategy" enum:"e2e,man,manpp"`
+	Partition      string   `yaml:"partition" enum:"stages,every-unit,balanced,cuts"`
+	Cuts           []string `yaml:"cuts,flow"`                // names of the last unit of each block but the final one
+	Blocks         int      `yaml:"blocks" min:"0" max:"256"` // K; 0: whatever the partition gives
+	EMAMomentum    float64  `yaml:"ema_momentum" min:"0" max:"1"`
+	SDecay         bool     `yaml:"s_decay"`
+	Quirks         string   `yaml:"quirks" enum:"fixed,released"`
+	LocalHeadConvs int      `yaml:"local_head_convs" min:"0" max:"16"`
+}
+
+// Data describes the images, their preparation and the loader.
+type Data struct {
+	Format       string  `yaml:"format" enum:"coco,shapes"`
+	Root         string  `yaml:"root"` // absolute after Load
+	Train        Split   `yaml:"train"`
+	Val          Split   `yaml:"val"`
+	Shapes       Shapes  `yaml:"shapes"`
+	ShortSide    int     `yaml:"short_side" min:"0" max:"16384"`                  // pixels
+	LongSide     int     `yaml:"long_side" min:"0" max:"16384"`                   // pixels
+	FixedSize    []int   `yaml:"fixed_size,flow" min:"32" max:"16384" len:"0,2"`  // width, height
+	Canvases     [][]int `yaml:"canvases,flow" min:"32" max:"16384" innerlen:"2"` // width, height
+	Flip         float64 `yaml:"flip" min:"0" max:"1"`
+	Jitter       Jitter  `yaml:"jitter"`
+	Workers      int     `yaml:"workers" min:"0" max:"256"`
+	Prefetch     int     `yaml:"prefetch" min:"1" max:"256"` // batches
+	OnBadImage   string  `yaml:"on_bad_image" enum:"error,skip"`
+	SkipBadBoxes bool    `yaml:"skip_bad_boxes"`
+}
+
+// Split names the images and the annotations of one part of the data. Relative
+// paths are relative to Data.Root.
+type Split struct {
+	Images      string `yaml:"images"`
+	Annotations string `yaml:"annotations"`
+}
+
+// Shapes describes the procedural data set that is written to Data.Root.
+type Shapes struct {
+	Train int    `yaml:"train" min:"1" max:"1000000"` // images
+	Val   int    `yaml:"val" min:"1" max:"1000000"`   // images
+	Size  int    `yaml:"size" min:"32" max:"4096"`    // pixels, both sides
+	Seed  uint64 `yaml:"seed"`
+}
+
+// Jitter holds the greatest change of each colour property; 0 is none.
+type Jitter struct {
+	Brightness float64 `yaml:"brightness" min:"0" max:"1"`
+	Contrast   float64 `yaml:"contrast" min:"0" max:"1"`
+	Saturation float64 `yaml:"saturation" min:"0" max:"1"`
+	Hue        float64 `yaml:"hue" min:"0" max:"0.5"` // share of the colour circle
+}
+
+// Optim describes the update rule and the settings by parameter.
+type Optim struct {
+	Name        string    `yaml:"name" enum:"sgd,adamw"`
+	LR          float64   `yaml:"lr" above:"0" max:"1000"`
+	Momentum    float64   `yaml:"momentum" min:"0" below:"1"`
+	Nesterov    bool      `yaml:"nesterov"`
+	WeightDecay float64   `yaml:"weight_decay" min:"0" max:"10"`
+	NormDecay   bool      `yaml:"norm_decay"`
+	BiasDecay   bool      `yaml:"bias_decay"`
+	Betas       []float64 `yaml:"betas,flow" min:"0" below:"1" len:"2"`
+	Eps         float64   `yaml:"eps" above:"0" max:"1"`
+	ClipNorm    float64   `yaml:"clip_norm" min:"0" max:"1000000"` // 0: no clipping
+	Groups      []Group   `yaml:"groups"`
+}
+
+// Group changes the settings of the parameters whose name matches; it has the
+// meaning of optim.Group.
+type Group struct {
+	Match       string   `yaml:"match"`
+	LRScale     *float64 `yaml:"lr_scale,omitempty" min:"0" max:"1000"`
+	WeightDecay *float64 `yaml:"weight_decay,omitempty" min:"0" max:"10"`
+	Frozen      bool     `yaml:"frozen,omitempty"`
+}
+
+// Schedule describes the learning rate as a function of the global step; it has
+// the meaning of optim.Schedule.
+type Schedule struct {
+	Name         string  `yaml:"name" enum:"constant,multistep,poly,cosine"`
+	WarmupSteps  int     `yaml:"warmup_steps" min:"0" max:"1000000000"`
+	WarmupFactor float64 `yaml:"warmup_factor" min:"0" max:"1"`
+	Milestones   []int   `yaml:"milestones,flow" min:"0" max:"1000000000"`
+	Gamma        float64 `yaml:"gamma" above:"0" max:"10"`
+	Power        float64 `yaml:"power" above:"0" max:"100"`
+	MinLR        float64 `yaml:"min_lr" min:"0" max:"1000"`
+	Steps        int     `yaml:"steps" min:"0" max:"1000000000"` // 0: the length of the run
+}
+
+// Train describes the length of the run and its rhythm. One of Steps and Epochs
+// is 0.
+type Train struct {
+	Batch           int `yaml:"batch" min:"1" max:"65536"`
+	Steps           int `yaml:"steps" min:"0" max:"1000000000"`
+	Epochs          int `yaml:"epochs" min:"0" max:"1000000"`
+	EvalEvery       int `yaml:"eval_every" min:"0" max:"1000000000"`       // steps; 0: at the end only
+	CheckpointEvery int `yaml:"checkpoint_every" min:"0" max:"1000000000"` // steps; 0: at the end only
+	LogEvery        int `yaml:"log_every" min:"1" max:"1000000000"`        // steps
+	Keep            int `yaml:"keep" min:"1" max:"10000"`                  // checkpoints beside best and last
+}
+
+// Eval describes how raw predictions become detections.
+type Eval struct {
+	ScoreThreshold float64 `yaml:"score_threshold" min:"0" max:"1"`
+	NMSIoU         float64 `yaml:"nms_iou" min:"0" max:"1"`
+	MaxDetections  int     `yaml:"max_detections" min:"1" max:"100000"` // per image
+	PreNMS         int     `yaml:"pre_nms" min:"1" max:"1000000"`       // per image and level
+	Batch          int     `yaml:"batch" min:"1" max:"65536"`
+}
+
+// TotalSteps returns the length of the run for a data set whose epoch has that
+// many steps.
+func (t Train) TotalSteps(stepsPerEpoch int) int {
+	if t.Steps > 0 {
+		return t.Steps
+	}
+	return t.Epochs * stepsPerEpoch
+}
+
+// Path returns the absolute path of a file of the data set: rel itself where it
+// is absolute, else Root joined with it.
+func (d Data) Path(rel string) string {
+	if filepath.IsAbs(rel) {
+		return rel
+	}
+	return filepath.Join(d.Root, rel)
+}

@@ -1,0 +1,81 @@
+package config
+
+import (
+	"bytes"
+	"fmt"
+	"reflect"
+	"strings"
+
+	"gopkg.in/yaml.v3"
+)
+
+// Resolved returns the whole recipe as YAML: every key, paths absolute. Load and
+// Parse read it back to an equal Config.
+func (c *Config) Resolved() []byte {
+	var b bytes.Buffer
+	b.WriteString("# Every value of the run, written by it; start it again with --config on this file.\n")
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	// A struct of scalars, lists and structs always encodes, into a buffer too.
+	if err := enc.Encode(c); err != nil {
+		panic("config: " + err.Error())
+	}
+	return b.Bytes()
+}
+
+// Value returns the value of a scalar or list key in YAML flow form, e.g. "0.01"
+// or "[60000, 80000]"; false where there is no such key.
+func (c *Config) Value(key string) (string, bool) {
+	v := reflect.ValueOf(*c)
+	for _, part := range strings.Split(key, ".") {
+		if v.Kind() != reflect.Struct {
+			return "", false
+		}
+		_, byKey := fields(v.Type())
+		f, ok := byKey[part]
+		if !ok {
+			return "", false
+		}
+		v = v.FieldByIndex(f.Index)
+	}
+	if v.Kind() == reflect.Struct {
+		return "", false
+	}
+	var n yaml.Node
+	if err := n.Encode(v.Interface()); err != nil {
+		return "", false
+	}
+	n.Style = yaml.FlowStyle
+	for _, c := range n.Content {
+		c.Style |= yaml.FlowStyle
+	}
+	out, err := yaml.Marshal(&n)
+	if err != nil {
+		return "", false
+	}
+	return strings.TrimSpace(string(out)), true
+}
+
+// Change is a key whose value differs between two recipes.
+type Change struct {
+	Key, Old, New string // values in YAML flow form
+	Source        Source // of the new value
+}
+
+// String reads "optim.lr: 0.01 -> 0.02 (--set optim.lr=0.02)".
+func (c Change) String() string {
+	return fmt.Sprintf("%s: %s -> %s (%s)", c.Key, c.Old, c.New, c.Source)
+}
+
+// Diff lists the keys whose values differ, sorted by key.
+func Diff(before, after *Config) []Change {
+	var out []Change
+	for _, k := range after.Keys() {
+		a, _ := before.Value(k)
+		b, _ := after.Value(k)
+		if a != b {
+			out = append(out, Change{k, a, b, after.Source(k)})
+		}
+	}
+	return out
+}
