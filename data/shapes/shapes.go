@@ -55,7 +55,7 @@ type Counts struct {
 // Write draws the data set into dir: train/, val/ and annotations/. Each
 // annotation file is written last and atomically, so one that exists is
 // complete. Boxes and polygons enclose the whole shape inside the image, hidden
-// parts included; at least 60 % of each shape is visible.
+// parts included; at least 70 % of each shape is visible.
 func Write(ctx context.Context, dir string, o Options) (train, val Counts, err error) {
 	if o.Width == 0 {
 		o.Width = 128
