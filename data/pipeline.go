@@ -1,0 +1,257 @@
+package data
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"manvision/data/augment"
+)
+
+// pipeline is one uninterrupted run of a loader: a planner that decides each
+// batch's indices, random parameters and canvas, and workers that draw one
+// sample at a time straight into the batch.
+type pipeline struct {
+	l      *Loader
+	jobs   chan job
+	ready  chan *pending // in step order
+	quit   chan struct{}
+	wg     sync.WaitGroup
+	budget budget
+}
+
+// pending is a batch being made.
+type pending struct {
+	batch *Batch
+	bytes int64
+	left  atomic.Int32
+	done  chan struct{}
+
+	mu   sync.Mutex
+	slot int // of err
+	err  error
+}
+
+type job struct {
+	p      *pending
+	slot   int
+	index  int
+	params augment.Params
+}
+
+// Batches in the making at once, however small they are.
+const maxAhead = 64
+
+func (l *Loader) start(step int64) *pipeline {
+	p := &pipeline{
+		l:     l,
+		jobs:  make(chan job, l.cfg.Workers),
+		ready: make(chan *pending, maxAhead),
+		quit:  make(chan struct{}),
+	}
+	p.budget.limit = l.cfg.PrefetchBytes
+	p.budget.cond.L = &p.budget.mu
+	p.wg.Add(1 + l.cfg.Workers)
+	go p.plan(step)
+	for i := 0; i < l.cfg.Workers; i++ {
+		go p.work()
+	}
+	return p
+}
+
+// take waits for the next batch; io.EOF when there is none.
+func (p *pipeline) take() (*Batch, error) {
+	pd, ok := <-p.ready
+	if !ok {
+		return nil, io.EOF
+	}
+	<-pd.done
+	p.budget.release(pd.bytes)
+	if pd.err != nil {
+		p.l.pool.put(pd.batch)
+		return nil, pd.err
+	}
+	return pd.batch, nil
+}
+
+func (p *pipeline) stop() {
+	close(p.quit)
+	p.budget.stop()
+	// The planner may be waiting to hand over a batch nobody takes any more.
+	go func() {
+		for range p.ready {
+		}
+	}()
+	p.wg.Wait()
+}
+
+func (p *pipeline) plan(step int64) {
+	defer p.wg.Done()
+	defer close(p.jobs)
+	defer close(p.ready)
+	l := p.l
+	params := make([]augment.Params, l.cfg.Batch)
+	for ; ; step++ {
+		if l.cfg.Epochs > 0 && step >= l.cfg.Epochs*l.sampler.StepsPerEpoch() {
+			return
+		}
+		epoch, indices := l.sampler.Batch(step)
+		h, w := 0, 0
+		for i, index := range indices {
+			params[i] = l.plan(epoch, int(index))
+			h, w = max(h, params[i].InH), max(w, params[i].InW)
+		}
+		c, ok := l.canvases.fit(h, w)
+		if !ok {
+			// NewLoader surveyed every size, so the Source changed its answer.
+			panic(fmt.Sprintf("data: a batch of %dx%d fits no canvas", h, w))
+		}
+		n := l.cfg.Batch
+		if l.cfg.Last == LastShort {
+			n = len(indices)
+		}
+		bytes := int64(n) * int64(c.H) * int64(c.W) * 3 * 4
+		if !p.budget.acquire(bytes) {
+			return
+		}
+		pd := &pending{batch: l.pool.get(n, c, len(indices)), bytes: bytes, done: make(chan struct{}), slot: n}
+		pd.batch.Epoch, pd.batch.Step = epoch, step
+		clear(pd.batch.Images[len(indices)*c.H*c.W*3:])
+		pd.left.Store(int32(len(indices)))
+		select {
+		case p.ready <- pd:
+		case <-p.quit:
+			return
+		}
+		for i, index := range indices {
+			select {
+			case p.jobs <- job{pd, i, int(index), params[i]}:
+			case <-p.quit:
+				return
+			}
+		}
+	}
+}
+
+// plan draws the parameters of one image in one epoch.
+func (l *Loader) plan(epoch int64, index int) augment.Params {
+	r := augment.NewRandom(l.cfg.Seed, uint64(epoch), uint64(index), sampleStream)
+	w, h := l.src.Size(index)
+	return l.cfg.Augment.Plan(&r, w, h)
+}
+
+func (p *pipeline) work() {
+	defer p.wg.Done()
+	// Locked and never unlocked: a thread's priority cannot be raised again, so it
+	// must end with this goroutine.
+	runtime.LockOSThread()
+	if !p.l.cfg.KeepPriority {
+		lowerPriority()
+	}
+	r, err := augment.NewRenderer(p.l.cfg.Augment)
+	if err != nil {
+		// The same settings passed Validate in NewLoader.
+		panic(err)
+	}
+	defer r.Close()
+	for j := range p.jobs {
+		select {
+		case <-p.quit:
+			return
+		default:
+		}
+		if err := p.l.draw(r, j); err != nil {
+			j.p.fail(j.slot, err)
+		}
+		p.l.mu.Lock()
+		p.l.stats.Work.Add(r.Times)
+		p.l.mu.Unlock()
+		r.Times = augment.Times{}
+		if j.p.left.Add(-1) == 0 {
+			close(j.p.done)
+		}
+	}
+}
+
+// fail keeps the error of the batch's first bad slot, whoever met its own first.
+func (pd *pending) fail(slot int, err error) {
+	pd.mu.Lock()
+	defer pd.mu.Unlock()
+	if slot < pd.slot {
+		pd.slot, pd.err = slot, err
+	}
+}
+
+// draw makes one sample of a batch, or its substitute.
+func (l *Loader) draw(r *augment.Renderer, j job) error {
+	b := j.p.batch
+	size := b.H * b.W * b.C
+	dst := b.Images[j.slot*size : (j.slot+1)*size]
+	params, replaces := j.params, -1
+	var first error
+	for n, offset := l.src.Len(), 0; offset < n; offset++ {
+		index := (j.index + offset) % n
+		if offset > 0 {
+			params, replaces = l.plan(b.Epoch, index), j.index
+			if params.InH > b.H || params.InW > b.W {
+				continue
+			}
+		}
+		err := l.knownBad(index)
+		if err == nil {
+			item := l.src.Item(index)
+			if err = r.Render(item.Path, params, dst, b.H, b.W); err == nil {
+				l.target(&b.Samples[j.slot], index, item, params, replaces)
+				return nil
+			}
+			err = fmt.Errorf("image %d: %w", item.ImageID, err)
+		}
+		if l.cfg.OnBad == FailOnBad {
+			return err
+		}
+		l.markBad(index, err)
+		if first == nil {
+			first = err
+		}
+	}
+	return fmt.Errorf("no readable image fits a canvas of %dx%d in its place: %w", b.H, b.W, first)
+}
+
+func (l *Loader) knownBad(index int) error {
+	if l.cfg.OnBad == FailOnBad {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.bad[index]
+}
+
+func (l *Loader) markBad(index int, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.bad[index] == nil {
+		l.bad[index] = err
+	}
+}
+
+// target fills a sample; boxes go to the memory it already has.
+func (l *Loader) target(s *Sample, index int, item Item, p augment.Params, replaces int) {
+	*s = Sample{
+		Index: index, ImageID: item.ImageID, File: item.Path,
+		Width: p.SrcW, Height: p.SrcH,
+		ScaleX: float64(p.InW) / float64(p.SrcW), ScaleY: float64(p.InH) / float64(p.SrcH),
+		Flipped: p.Flip, InW: p.InW, InH: p.InH,
+		Boxes: s.Boxes[:0], Labels: s.Labels[:0], Replaces: replaces,
+	}
+	for k, box := range item.Boxes {
+		out, ok := p.Box(box, l.cfg.MinBox)
+		if !ok {
+			s.Dropped++
+			continue
+		}
+		s.Boxes = append(s.Boxes, out)
+		s.Labels = append(s.Labels, item.Labels[k])
+	}
+}

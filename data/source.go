@@ -1,0 +1,62 @@
+// Package data feeds networks: a Source names images and their targets, a
+// Sampler orders them, a Loader decodes and augments them on worker threads and
+// hands out batches. Order and augmentation are pure functions of seed, epoch
+// and index: worker count and timing change nothing.
+package data
+
+// Source is a list of images with targets. Its methods are called by several
+// goroutines at once and must give the same answer each time.
+type Source interface {
+	// Len is the number of images.
+	Len() int
+	// Size is the width and height of image i in pixels by its annotations. It is
+	// called for every image when a Loader is built, so it must not touch the
+	// disk.
+	Size(i int) (w, h int)
+	// Item is image i with its targets.
+	Item(i int) Item
+}
+
+// Item is one image of a Source.
+type Item struct {
+	ImageID       int64
+	Path          string // image file
+	Width, Height int    // as Size
+	// Boxes are x1 y1 x2 y2 in source pixels, continuous coordinates (a box of
+	// one whole pixel is 1 wide); Labels are their contiguous classes.
+	Boxes  [][4]float32
+	Labels []int32
+}
+
+// Sample is one image of a batch after augmentation, with its targets in canvas
+// pixels.
+type Sample struct {
+	Index         int // in the Source
+	ImageID       int64
+	File          string
+	Width, Height int     // source pixels
+	ScaleX        float64 // canvas pixels per source pixel
+	ScaleY        float64
+	Flipped       bool // mirrored left to right, after scaling
+	InW, InH      int  // size of the image on the canvas, from the top left
+	Boxes         [][4]float32
+	Labels        []int32
+	// Dropped counts boxes that were below LoaderConfig.MinBox pixels.
+	Dropped int
+	// Replaces is the index of the unreadable image whose place this one took, -1
+	// if none (see SkipBad).
+	Replaces int
+}
+
+// Batch is N canvases of H x W pixels.
+type Batch struct {
+	N, H, W, C int
+	// Images is [N,H,W,C] float32, RGB, normalised; to the right of and below
+	// each image, and in canvases without a sample, it is 0.
+	Images []float32
+	// Samples has one entry a canvas; fewer than N in the last batch under
+	// LastPad.
+	Samples []Sample
+	Epoch   int64 // from 0
+	Step    int64 // global, from 0
+}
