@@ -91,3 +91,18 @@ func TestReadRejects(t *testing.T) {
 		t.Error("a folder with a broken golden reads without an error")
 	}
 }
+
+func TestLoadFromEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	t.Setenv(DirEnv, dir)
+	for _, name := range []string{"extra", "vit_k4"} { // one new, one that replaces ours
+		text := `{"config": {"model": "vit", "K": 7}, "steps": [{"losses": [1, 2]}]}`
+		if err := os.WriteFile(filepath.Join(dir, name+".json"), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files := Load(t, "vit")
+	if len(files) != 2 || files[0].Config.K != 7 || files[1].Name != "extra" || len(files[1].Steps[0].Losses.Blocks) != 2 {
+		t.Errorf("%+v", files)
+	}
+}

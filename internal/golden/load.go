@@ -11,42 +11,39 @@ import (
 // DirEnv names the environment variable that adds a folder of golden files.
 const DirEnv = "MANVISION_GOLDEN_DIR"
 
-// Load returns the golden files of the named models for a TestGolden test: those
-// of ../shared/golden beside the checkout and those of the folder that
-// MANVISION_GOLDEN_DIR names. A file that stands in both folders under one name
-// is taken from the latter. Without any folder the test is skipped with a
-// message (with CI=true it fails, see package testdata).
+// Load returns the golden files of the named models (none: all) for a TestGolden
+// test: those of this package's testdata folder, whose README describes them,
+// and every one in the folder that MANVISION_GOLDEN_DIR names. Where both hold
+// a file of one name, only the latter's is returned. A file that does not read
+// fails the test.
 func Load(t testing.TB, models ...string) []*File {
 	t.Helper()
-	var files []*File
-	extra := os.Getenv(DirEnv)
-	seen := map[string]bool{}
-	if extra != "" {
-		got, err := ReadDir(extra, models...)
-		if err != nil {
-			t.Fatalf("%s: %v", DirEnv, err)
-		}
-		if len(got) == 0 {
-			t.Logf("%s=%s: no golden file of models %q there", DirEnv, extra, models)
-		}
-		for _, f := range got {
-			seen[f.Name] = true
-		}
-		files = got
-	}
-	shared := filepath.Join(filepath.Dir(testdata.Root()), "shared", "golden")
-	if _, err := os.Stat(shared); err != nil {
-		if extra != "" {
-			return files
-		}
-		shared = testdata.Golden(t, "")
-	}
-	got, err := ReadDir(shared, models...)
+	files, err := ReadDir(filepath.Join(testdata.Root(), "internal", "golden", "testdata"), models...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range got {
-		if !seen[f.Name] {
+	dir := os.Getenv(DirEnv)
+	if dir == "" {
+		return files
+	}
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		t.Fatalf("%s=%s is no folder: %v", DirEnv, dir, err)
+	}
+	more, err := ReadDir(dir, models...)
+	if err != nil {
+		t.Fatalf("%s: %v", DirEnv, err)
+	}
+	if len(more) == 0 {
+		t.Logf("%s=%s: no golden file of models %q there", DirEnv, dir, models)
+	}
+	at := map[string]int{}
+	for i, f := range files {
+		at[f.Name] = i
+	}
+	for _, f := range more {
+		if i, ok := at[f.Name]; ok {
+			files[i] = f
+		} else {
 			files = append(files, f)
 		}
 	}
