@@ -84,12 +84,19 @@ type compiler struct {
 	ext    map[*Tensor]*value
 	steps  []*step
 	skips  map[string]*bool
+	writes map[port]*Tensor // where bound interior nodes are computed
+}
+
+// port is one output of one node.
+type port struct {
+	node   int64
+	output int
 }
 
 // Compile turns a graph into a program. Nodes that no bound interior node, kept
 // node or post needs are left out.
 func Compile(dev device.Device, spec Spec) (*Program, error) {
-	c := &compiler{dev: dev, spec: spec, values: map[int64][]*value{}, ext: map[*Tensor]*value{}, skips: map[string]*bool{}}
+	c := &compiler{dev: dev, spec: spec, values: map[int64][]*value{}, ext: map[*Tensor]*value{}, skips: map[string]*bool{}, writes: map[port]*Tensor{}}
 	p, err := c.compile()
 	if err != nil {
 		for _, s := range c.steps {
@@ -106,6 +113,16 @@ func (c *compiler) compile() (*Program, error) {
 	nodes, err := c.needed()
 	if err != nil {
 		return nil, err
+	}
+	for n, t := range c.spec.Bind {
+		if n.Op() == nil {
+			continue
+		}
+		w := c.producer(n)
+		if old, ok := c.writes[w]; ok && old != t {
+			return nil, fmt.Errorf("%s: two tensors are bound to one value", describe(n))
+		}
+		c.writes[w] = t
 	}
 	for _, n := range nodes {
 		if err := c.node(n); err != nil {
@@ -230,9 +247,25 @@ func (c *compiler) external(t *Tensor, name string) *value {
 	return v
 }
 
+// producer follows views down to the output that they show.
+func (c *compiler) producer(n *gorgonia.Node) port {
+	w := port{node: n.ID()}
+	for {
+		a, ok := n.Op().(Aliaser)
+		if !ok {
+			w.node = n.ID()
+			return w
+		}
+		if i := a.Alias(); i > 0 {
+			w.output = i
+		}
+		n = c.children(n)[0]
+	}
+}
+
 func (c *compiler) node(n *gorgonia.Node) error {
-	bound := c.spec.Bind[n]
 	if n.Op() == nil {
+		bound := c.spec.Bind[n]
 		if bound == nil {
 			return errors.New("no storage is bound to it")
 		}
@@ -241,9 +274,6 @@ func (c *compiler) node(n *gorgonia.Node) error {
 	}
 	kids := c.children(n)
 	if a, ok := n.Op().(Aliaser); ok {
-		if bound != nil {
-			return errors.New("a view cannot be computed into bound storage")
-		}
 		outs, i := c.values[kids[0].ID()], a.Alias()
 		if i >= len(outs) {
 			return fmt.Errorf("there is no output %d of %s", i, describe(kids[0]))
@@ -261,7 +291,7 @@ func (c *compiler) node(n *gorgonia.Node) error {
 	}
 	outs := make([]*value, 0, 2)
 	for i, d := range op.Outputs() {
-		if i == 0 && bound != nil {
+		if bound := c.writes[port{n.ID(), i}]; bound != nil {
 			outs = append(outs, c.external(bound, n.Name()))
 			continue
 		}

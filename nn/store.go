@@ -19,9 +19,13 @@ type Var struct {
 	Trainable bool
 	Value     *exec.Tensor
 
-	init Init
-	set  bool
+	init   Init
+	stream string // name that seeds the initial values
+	set    bool
 }
+
+// Init is how the variable gets its initial values.
+func (v *Var) Init() Init { return v.init }
 
 // Elems is the number of elements.
 func (v *Var) Elems() int { return v.Value.Desc.Elems() }
@@ -61,6 +65,18 @@ func (s *Store) Bytes() int64 {
 	return n
 }
 
+// Declare finds or makes a trainable variable without using it in a graph.
+func (s *Store) Declare(name string, desc device.Desc, shape []int, init Init) (*Var, error) {
+	return s.variable(name, desc, shape, init)
+}
+
+// InitLike gives a variable the initial values of another of its shape and kind.
+func (s *Store) InitLike(name, source string) {
+	if v, ok := s.vars[name]; ok && !v.set {
+		v.stream = source
+	}
+}
+
 // variable finds or makes a variable. Asking again with another shape is an
 // error.
 func (s *Store) variable(name string, desc device.Desc, shape []int, init Init) (*Var, error) {
@@ -74,7 +90,7 @@ func (s *Store) variable(name string, desc device.Desc, shape []int, init Init) 
 	if err != nil {
 		return nil, fmt.Errorf("variable %q: %w", name, err)
 	}
-	v := &Var{Name: name, Shape: shape, Value: t, init: init, Trainable: true}
+	v := &Var{Name: name, Shape: shape, Value: t, init: init, stream: name, Trainable: true}
 	s.vars[name] = v
 	s.order = append(s.order, v)
 	return v, nil
@@ -88,7 +104,7 @@ func (s *Store) Realize() error {
 			continue
 		}
 		x := make([]float64, v.Elems())
-		v.init(x, v.Value.Desc.Shape, NewStream(s.seed, v.Name))
+		v.init(x, v.Value.Desc.Shape, NewStream(s.seed, v.stream))
 		// Initial values are float32 on every device.
 		for i := range x {
 			x[i] = float64(float32(x[i]))

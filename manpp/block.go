@@ -1,0 +1,171 @@
+package manpp
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"manvision/device"
+	"manvision/exec"
+	"manvision/nn"
+)
+
+// Block is one gradient-isolated block compiled for one input size: forward,
+// auxiliary network, head, backward and, without clipping, the update.
+type Block struct {
+	Index       int
+	First, Last int // units
+	Program     *exec.Program
+	Losses      []Loss
+	HasAux      bool
+
+	output   *exec.Tensor // boundary to the next block; nil for the last
+	distance *exec.Tensor // Σ (LB−EMA)², written when reporting
+	scale    *nn.Var      // s
+}
+
+// Steps are all blocks compiled for one input size.
+type Steps struct {
+	N, H, W int
+	Input   *exec.Tensor // images [N,H,W,3]
+	Blocks  []*Block
+	Heads   Heads
+}
+
+// groupReport names the posts that only reports need.
+const groupReport = "report"
+
+// compile plans all blocks for images [n,h,w,3]. What crosses a cut lies in
+// boundary, programs work in arena.
+func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, arena *exec.Arena) (*Steps, error) {
+	s := &Steps{N: n, H: h, W: w, Heads: heads}
+	var held []*exec.Tensor
+	hold := func(d device.Desc) (*exec.Tensor, error) {
+		t, err := exec.NewTensorIn(boundary, d, held...)
+		held = append(held, t)
+		return t, err
+	}
+	var err error
+	if s.Input, err = hold(device.Desc{Shape: []int{n, h, w, 3}}); err != nil {
+		return nil, err
+	}
+	tapped := map[int]bool{}
+	for _, st := range heads.Stages() {
+		tapped[st] = true
+	}
+	in := Feature{Stride: 1}
+	source := s.Input
+	taps := map[int]*exec.Tensor{} // stage outputs that crossed a cut
+	tapAt := map[int]Feature{}     // their stages and strides
+	for j, span := range m.Partition.Blocks(m.Backbone) {
+		b := &Block{Index: j, First: span[0], Last: span[1]}
+		g := nn.NewGraph(m.Store, nn.Train)
+		x := g.Leaf(fmt.Sprintf("block%d.input", j), source)
+		feats := m.units(g, x, span[0], span[1], in.Stride, map[int]Feature{})
+		if g.Err() != nil {
+			return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
+		}
+		out := feats[-1]
+		delete(feats, -1)
+		var keep []*gorgonia.Node
+		if j < len(m.Partition) {
+			b.HasAux = true
+			if b.output, err = hold(desc(out.Node)); err != nil {
+				return nil, err
+			}
+			g.Write(out.Node, b.output)
+			for st, f := range feats {
+				if !tapped[st] {
+					continue
+				}
+				t := b.output
+				if f.Node != out.Node {
+					if t, err = hold(desc(f.Node)); err != nil {
+						return nil, err
+					}
+					g.Write(f.Node, t)
+				}
+				taps[st], tapAt[st] = t, f
+			}
+			y, aux := m.auxiliary(g, j, out)
+			if g.Err() != nil {
+				return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
+			}
+			b.Losses = heads.Local(g, j, y, auxName(j)+"head.")
+			if err := b.report(g, m, aux); err != nil {
+				return nil, err
+			}
+		} else {
+			for st, t := range taps {
+				f := tapAt[st]
+				f.Node = g.Leaf(fmt.Sprintf("stage%d", st), t)
+				feats[st] = f
+			}
+			b.Losses = heads.Final(g, feats)
+		}
+		if g.Err() != nil {
+			return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
+		}
+		losses := make([]*gorgonia.Node, len(b.Losses))
+		for i, l := range b.Losses {
+			losses[i] = l.Node
+		}
+		keep = append(keep, losses...)
+		grads, err := g.Gradients(losses...)
+		if err != nil {
+			return nil, fmt.Errorf("block %d: %w", j+1, err)
+		}
+		for _, gr := range grads {
+			if err := opt.attach(g, gr, skipGroup(heads, gr.Var.Name)); err != nil {
+				return nil, fmt.Errorf("block %d: %w", j+1, err)
+			}
+		}
+		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arena, keep...); err != nil {
+			return nil, err
+		}
+		s.Blocks = append(s.Blocks, b)
+		in, source = out, b.output
+	}
+	return s, nil
+}
+
+// Skipper is a Heads some of whose parameters get no gradient in some steps.
+type Skipper interface {
+	// SkipGroup names the group of a parameter, empty for none.
+	SkipGroup(param string) string
+}
+
+func skipGroup(h Heads, param string) string {
+	if s, ok := h.(Skipper); ok {
+		return s.SkipGroup(param)
+	}
+	return ""
+}
+
+func desc(n *gorgonia.Node) device.Desc {
+	return device.Desc{Shape: append([]int{}, n.Shape()...)}
+}
+
+// report adds the posts that measure ‖LB−EMA‖.
+func (b *Block) report(g *nn.Graph, m *Model, aux *auxiliary) error {
+	var err error
+	if b.distance, err = exec.NewTensor(m.Store.Device(), device.Desc{Shape: []int{1}}); err != nil {
+		return err
+	}
+	b.scale, _ = m.Store.Lookup(aux.prefix + "s")
+	for _, p := range aux.pairs {
+		g.Post(exec.Post{Op: device.SquaredDistance{Of: p[0].Value.Desc}, Group: groupReport,
+			In: []exec.Source{{Tensor: p[0].Value}, {Tensor: p[1].Value}}, Out: []*exec.Tensor{b.distance}})
+	}
+	return nil
+}
+
+// Close frees the programs.
+func (s *Steps) Close() {
+	for _, b := range s.Blocks {
+		b.Program.Close()
+		if b.distance != nil {
+			b.distance.Free()
+		}
+	}
+}

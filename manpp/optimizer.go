@@ -1,0 +1,219 @@
+package manpp
+
+import (
+	"fmt"
+	"math"
+
+	"manvision/device"
+	"manvision/exec"
+	"manvision/nn"
+	"manvision/optim"
+)
+
+// Optimizer updates parameters on the device. Without clipping an update runs
+// inside its block's program, as soon as the gradient exists, and the gradient is
+// gone; with clipping gradients stay until the norm over all blocks is known.
+type Optimizer struct {
+	Hyper    optim.Hyper
+	Rules    optim.Rules
+	Schedule optim.Schedule
+
+	dev    device.Device
+	store  *nn.Store
+	state  map[string][]*exec.Tensor
+	grads  map[string]*exec.Tensor
+	hyper  *exec.Tensor
+	norm   *exec.Tensor
+	order  []*nn.Var // that have gradients
+	update *exec.Program
+	sum    *exec.Program
+	host   []float64
+	groups map[string]string // parameter to skip group
+}
+
+// NewOptimizer checks the settings and returns an optimizer of the store's
+// parameters.
+func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedule) (*Optimizer, error) {
+	for _, err := range []error{h.Validate(), r.Validate(), s.Validate()} {
+		if err != nil {
+			return nil, err
+		}
+	}
+	o := &Optimizer{Hyper: h, Rules: r, Schedule: s, dev: store.Device(), store: store,
+		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, host: make([]float64, device.HyperSlots)}
+	var err error
+	if o.hyper, err = exec.NewTensor(o.dev, device.Hyper()); err != nil {
+		return nil, err
+	}
+	o.norm, err = exec.NewTensor(o.dev, device.Desc{Shape: []int{1}})
+	return o, err
+}
+
+// attach plans the update of a parameter from its gradient: inside graph g, or
+// with clipping after all blocks. group names the parameters whose update a step
+// may skip because they got no gradient.
+func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string) error {
+	v := grad.Var
+	set := o.Rules.Resolve(v.Name, v.Shape)
+	if set.Frozen {
+		return nil
+	}
+	if _, ok := o.state[v.Name]; !ok {
+		var state []*exec.Tensor
+		for range o.Hyper.State() {
+			t, err := exec.NewTensor(o.dev, v.Value.Desc)
+			if err != nil {
+				return err
+			}
+			state = append(state, t)
+		}
+		o.state[v.Name] = state
+		o.order = append(o.order, v)
+		if group != "" {
+			o.groups[v.Name] = group
+		}
+	}
+	if o.Hyper.ClipNorm == 0 {
+		g.Post(o.post(v, set, exec.Source{Node: grad.Node}))
+		return nil
+	}
+	t := o.grads[v.Name]
+	if t == nil {
+		var err error
+		if t, err = exec.NewTensor(o.dev, v.Value.Desc); err != nil {
+			return err
+		}
+		o.grads[v.Name] = t
+	}
+	g.Write(grad.Node, t)
+	return nil
+}
+
+func (o *Optimizer) post(v *nn.Var, set optim.Settings, grad exec.Source) exec.Post {
+	p := exec.Post{
+		In:    []exec.Source{grad, {Tensor: o.hyper}},
+		Out:   append([]*exec.Tensor{v.Value}, o.state[v.Name]...),
+		Group: o.groups[v.Name],
+	}
+	of, h := v.Value.Desc, o.Hyper
+	switch h.Rule {
+	case optim.SGD:
+		p.Op = device.SGD{Of: of, Momentum: h.Momentum, Nesterov: h.Nesterov, WeightDecay: set.WeightDecay, LRScale: set.LRScale}
+		if h.Momentum == 0 {
+			p.Out = append(p.Out, v.Value) // the slot of the velocity, not touched
+		}
+	case optim.AdamW:
+		p.Op = device.AdamW{Of: of, Beta1: h.Beta1, Beta2: h.Beta2, Eps: h.Eps, WeightDecay: set.WeightDecay, LRScale: set.LRScale}
+	}
+	return p
+}
+
+// begin sets the numbers of step (from 0).
+func (o *Optimizer) begin(step int64) error {
+	h := o.host
+	h[device.HyperLR] = o.Schedule.LR(step)
+	h[device.HyperClip] = 1
+	h[device.HyperFirst] = 0
+	if step == 0 {
+		h[device.HyperFirst] = 1
+	}
+	t := float64(step + 1)
+	h[device.HyperBias1] = 1 - math.Pow(o.Hyper.Beta1, t)
+	h[device.HyperBias2] = 1 - math.Pow(o.Hyper.Beta2, t)
+	return o.hyper.Upload(h)
+}
+
+// finish clips and updates when gradients were kept. It returns the global norm
+// before clipping, 0 without clipping.
+func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
+	if o.Hyper.ClipNorm == 0 {
+		return 0, nil
+	}
+	if o.update == nil {
+		if err := o.compile(); err != nil {
+			return 0, err
+		}
+	}
+	if err := o.norm.Zero(); err != nil {
+		return 0, err
+	}
+	if err := o.sum.Run(); err != nil {
+		return 0, err
+	}
+	var sum [1]float64
+	if err := o.norm.Download(sum[:]); err != nil {
+		return 0, err
+	}
+	norm = math.Sqrt(sum[0])
+	if math.IsNaN(norm) || math.IsInf(norm, 0) {
+		return norm, fmt.Errorf("the gradient's norm is %v: the run diverged; lower the learning rate or lengthen the warm-up", norm)
+	}
+	o.host[device.HyperClip] = optim.ClipScale(norm, o.Hyper.ClipNorm)
+	if err := o.hyper.Upload(o.host); err != nil {
+		return norm, err
+	}
+	for group, off := range skip {
+		o.update.Skip(group, off)
+	}
+	return norm, o.update.Run()
+}
+
+// compile plans the norm and the update over all kept gradients.
+func (o *Optimizer) compile() error {
+	var sums, updates []exec.Post
+	for _, v := range o.order {
+		g := exec.Source{Tensor: o.grads[v.Name]}
+		sums = append(sums, exec.Post{Op: device.SquaredNorm{Of: v.Value.Desc}, In: []exec.Source{g}, Out: []*exec.Tensor{o.norm}})
+		updates = append(updates, o.post(v, o.Rules.Resolve(v.Name, v.Shape), g))
+	}
+	var err error
+	if o.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: sums}); err != nil {
+		return err
+	}
+	o.update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: updates})
+	return err
+}
+
+// GradBytes is the storage of gradients kept for clipping; StateBytes that of the
+// optimizer's state.
+func (o *Optimizer) GradBytes() int64 {
+	var n int64
+	for _, t := range o.grads {
+		n += t.Bytes()
+	}
+	return n
+}
+
+// StateBytes is the storage of the optimizer's state.
+func (o *Optimizer) StateBytes() int64 {
+	var n int64
+	for _, s := range o.state {
+		for _, t := range s {
+			n += t.Bytes()
+		}
+	}
+	return n
+}
+
+// State is one tensor of the optimizer's state, named as optim.Hyper.State says.
+type State struct {
+	Param, Name string
+	Shape       []int
+	Tensor      *exec.Tensor
+}
+
+// States lists the optimizer's state in the order in which parameters were made.
+func (o *Optimizer) States() []State {
+	var out []State
+	names := o.Hyper.State()
+	for _, v := range o.store.Vars() {
+		for i, t := range o.state[v.Name] {
+			out = append(out, State{v.Name, names[i], v.Shape, t})
+		}
+	}
+	return out
+}
+
+// Grad returns the gradient of a parameter of the last step, which is kept only
+// with clipping; nil if there is none.
+func (o *Optimizer) Grad(name string) *exec.Tensor { return o.grads[name] }

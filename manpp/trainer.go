@@ -1,0 +1,197 @@
+package manpp
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"manvision/device"
+	"manvision/exec"
+)
+
+// Trainer runs training steps of a model. Programs are compiled once an input
+// size and kept.
+type Trainer struct {
+	Model *Model
+	Opt   *Optimizer
+	// NewHeads makes the task's heads for images [n,h,w,3].
+	NewHeads func(n, h, w int) (Heads, error)
+	// MaxSizes bounds how many input sizes are kept compiled; 0 means 8.
+	MaxSizes int
+
+	arena    *exec.Arena
+	boundary *exec.Arena
+	sizes    map[[3]int]*Steps
+	recent   [][3]int // least recently used first
+}
+
+// NewTrainer checks the model and returns a trainer.
+func NewTrainer(m *Model, opt *Optimizer, heads func(n, h, w int) (Heads, error)) (*Trainer, error) {
+	if err := m.Check(); err != nil {
+		return nil, err
+	}
+	if !m.Quirks.DecayScale {
+		opt.Rules.NoScaleDecay = true
+	}
+	dev := m.Store.Device()
+	return &Trainer{Model: m, Opt: opt, NewHeads: heads,
+		arena: exec.NewArena(dev), boundary: exec.NewArena(dev), sizes: map[[3]int]*Steps{}}, nil
+}
+
+// Steps returns the programs for images [n,h,w,3], compiling them if needed.
+func (t *Trainer) Steps(n, h, w int) (*Steps, error) {
+	key := [3]int{n, h, w}
+	if s, ok := t.sizes[key]; ok {
+		for i, k := range t.recent {
+			if k == key {
+				copy(t.recent[i:], t.recent[i+1:])
+				t.recent[len(t.recent)-1] = key
+				break
+			}
+		}
+		return s, nil
+	}
+	limit := t.MaxSizes
+	if limit == 0 {
+		limit = 8
+	}
+	if len(t.recent) >= limit {
+		t.sizes[t.recent[0]].Close()
+		delete(t.sizes, t.recent[0])
+		t.recent = t.recent[1:]
+	}
+	heads, err := t.NewHeads(n, h, w)
+	if err != nil {
+		return nil, err
+	}
+	s, err := t.Model.compile(heads, t.Opt, n, h, w, t.boundary, t.arena)
+	if err != nil {
+		return nil, fmt.Errorf("input %dx%dx%d: %w", n, h, w, err)
+	}
+	t.sizes[key] = s
+	t.recent = append(t.recent, key)
+	return s, nil
+}
+
+// BlockReport is what a step tells of one block.
+type BlockReport struct {
+	Loss     float64   // sum of Terms
+	Terms    []float64 // as Block.Losses
+	Time     time.Duration
+	Scale    float64 // s; 0 for a block without auxiliary network
+	Distance float64 // ‖LB−EMA‖ over all parameters; 0 unless asked for
+}
+
+// StepReport is what a step tells.
+type StepReport struct {
+	Blocks   []BlockReport
+	LR       float64
+	GradNorm float64 // before clipping; 0 without clipping
+}
+
+// Loss is the final head's loss.
+func (r *StepReport) Loss() float64 { return r.Blocks[len(r.Blocks)-1].Loss }
+
+// Run trains one step, number step from 0, on the images and targets that the
+// caller has uploaded into s. skip switches update groups off (see Skipper);
+// detail also measures s and ‖LB−EMA‖. r is reused between steps.
+func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r *StepReport) error {
+	if err := t.Opt.begin(step); err != nil {
+		return err
+	}
+	r.LR = t.Opt.Schedule.LR(step)
+	if len(r.Blocks) != len(s.Blocks) {
+		r.Blocks = make([]BlockReport, len(s.Blocks))
+	}
+	for j, b := range s.Blocks {
+		start := time.Now()
+		for group, off := range skip {
+			b.Program.Skip(group, off)
+		}
+		if b.distance != nil {
+			b.Program.Skip(groupReport, !detail)
+			if detail {
+				if err := b.distance.Zero(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := b.Program.Run(); err != nil {
+			return err
+		}
+		out := &r.Blocks[j]
+		if err := b.read(out, detail); err != nil {
+			return err
+		}
+		out.Time = time.Since(start)
+		if math.IsNaN(out.Loss) || math.IsInf(out.Loss, 0) {
+			return fmt.Errorf("step %d: the loss of block %d is %v: the run diverged; lower the learning rate (now %g) or lengthen the warm-up", step, j+1, out.Loss, r.LR)
+		}
+	}
+	var err error
+	r.GradNorm, err = t.Opt.finish(skip)
+	return err
+}
+
+func (b *Block) read(r *BlockReport, detail bool) error {
+	if len(r.Terms) != len(b.Losses) {
+		r.Terms = make([]float64, len(b.Losses))
+	}
+	r.Loss = 0
+	for i, l := range b.Losses {
+		if err := b.Program.Download(r.Terms[i:i+1], l.Node); err != nil {
+			return err
+		}
+		r.Loss += r.Terms[i]
+	}
+	if b.distance == nil || !detail {
+		return nil
+	}
+	var x [1]float64
+	if err := b.scale.Value.Download(x[:]); err != nil {
+		return err
+	}
+	r.Scale = x[0]
+	if err := b.distance.Download(x[:]); err != nil {
+		return err
+	}
+	r.Distance = math.Sqrt(x[0])
+	return nil
+}
+
+// Memory is the planned memory of a training step in bytes.
+type Memory struct {
+	Blocks     []int64 // working memory of each block: activations, gradients, scratch
+	Arena      int64   // the largest of Blocks
+	Boundary   int64   // images and what crosses cuts
+	Parameters int64   // and buffers
+	State      int64   // optimizer state
+	Gradients  int64   // kept for clipping
+}
+
+// Total is the planned peak.
+func (m Memory) Total() int64 {
+	return m.Arena + m.Boundary + m.Parameters + m.State + m.Gradients
+}
+
+// Memory adds up the plan of steps s.
+func (t *Trainer) Memory(s *Steps) Memory {
+	m := Memory{Arena: t.arena.Bytes(), Boundary: t.boundary.Bytes(), Parameters: t.Model.Store.Bytes(), State: t.Opt.StateBytes(), Gradients: t.Opt.GradBytes()}
+	for _, b := range s.Blocks {
+		m.Blocks = append(m.Blocks, b.Program.Bytes())
+	}
+	return m
+}
+
+// Device is where the trainer runs.
+func (t *Trainer) Device() device.Device { return t.Model.Store.Device() }
+
+// Close frees programs and working memory; the model's variables stay.
+func (t *Trainer) Close() {
+	for _, s := range t.sizes {
+		s.Close()
+	}
+	t.sizes, t.recent = map[[3]int]*Steps{}, nil
+	t.arena.Free()
+	t.boundary.Free()
+}
