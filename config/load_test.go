@@ -56,6 +56,22 @@ func TestEveryRecipeLoads(t *testing.T) {
 			if c.Data.Root == "" {
 				t.Error("no data.root")
 			}
+			if _, err := c.Hyper(); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.Rules(); err != nil {
+				t.Error(err)
+			}
+			if _, err := c.LRSchedule(c.Train.TotalSteps(100)); err != nil {
+				t.Error(err)
+			}
+			again, err := Parse("resolved", c.Resolved(), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c, again, equal); d != "" {
+				t.Error(d)
+			}
 		})
 		return nil
 	})

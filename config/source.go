@@ -2,7 +2,7 @@ package config
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 )
 
 // Source says where a value came from.
@@ -41,7 +41,5 @@ func (c *Config) Source(key string) Source { return c.sources[key] }
 // Keys returns all keys of the configuration with a value of their own, sorted:
 // every scalar and every list.
 func (c *Config) Keys() []string {
-	keys := leafKeys()
-	sort.Strings(keys)
-	return keys
+	return slices.Sorted(slices.Values(leafKeys()))
 }

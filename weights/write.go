@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -23,28 +24,44 @@ func Write(w io.Writer, tensors []Tensor, metadata map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("weights: %w", err)
 	}
-	b := bufio.NewWriterSize(w, 1<<18)
-	var length [8]byte
-	binary.LittleEndian.PutUint64(length[:], uint64(len(head)))
-	b.Write(length[:])
-	b.Write(head)
-	var e [8]byte
 	le := binary.LittleEndian
+	if _, err := w.Write(append(le.AppendUint64(nil, uint64(len(head))), head...)); err != nil {
+		return err
+	}
+	b := bufio.NewWriterSize(w, 1<<18) // small tensors share a write
 	for _, t := range order {
-		for _, x := range t.Data {
-			le.PutUint32(e[:4], math.Float32bits(x))
-			b.Write(e[:4])
-		}
-		for _, x := range t.F64 {
-			le.PutUint64(e[:], math.Float64bits(x))
-			b.Write(e[:])
-		}
-		for _, x := range t.I64 {
-			le.PutUint64(e[:], uint64(x))
-			b.Write(e[:])
+		err := errors.Join(
+			writeAll(b, t.Data, func(p []byte, x float32) []byte { return le.AppendUint32(p, math.Float32bits(x)) }),
+			writeAll(b, t.F64, func(p []byte, x float64) []byte { return le.AppendUint64(p, math.Float64bits(x)) }),
+			writeAll(b, t.I64, func(p []byte, x int64) []byte { return le.AppendUint64(p, uint64(x)) }),
+		)
+		if err != nil {
+			return err
 		}
 	}
-	return b.Flush() // the first error of any write
+	return b.Flush()
+}
+
+// writeAll encodes elements straight into the writer's buffer.
+func writeAll[T any](b *bufio.Writer, xs []T, put func(p []byte, x T) []byte) error {
+	const widest = 8
+	for len(xs) > 0 {
+		if b.Available() < widest {
+			if err := b.Flush(); err != nil {
+				return err
+			}
+		}
+		p := b.AvailableBuffer()
+		n := min(len(xs), b.Available()/widest)
+		for _, x := range xs[:n] {
+			p = put(p, x)
+		}
+		if _, err := b.Write(p); err != nil {
+			return err
+		}
+		xs = xs[n:]
+	}
+	return nil
 }
 
 // header builds the JSON header, padded with spaces to a multiple of 8 bytes.
