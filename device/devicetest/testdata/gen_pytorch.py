@@ -1,0 +1,273 @@
+#!/usr/bin/env python3
+"""Writes pytorch.json: what PyTorch 1.13 and torchvision 0.14 compute in float64
+for every operation of package device, on small shapes. Run it in this folder.
+
+One case is {kind, op, steps, start, out}: op holds the fields of the Go
+descriptor; steps the inputs of each run; start the first content of outputs that
+are read and written; out the outputs after the last run. A tensor is {"f": floats},
+{"i": int32s} or {"b": bytes}, activations in NHWC order, filters in OIHW order.
+Inputs are rounded to three decimals to keep the file small.
+"""
+import json
+
+import torch
+import torch.nn.functional as F
+from torchvision.ops import sigmoid_focal_loss
+
+torch.set_default_dtype(torch.float64)
+torch.manual_seed(20)
+cases = []
+
+
+def rnd(*shape, grad=True):
+    t = (torch.randn(*shape) * 1000).round() / 1000
+    return t.requires_grad_() if grad else t
+
+
+def nhwc(t):
+    return t.permute(0, 2, 3, 1) if t.dim() == 4 else t
+
+
+def f(t):
+    return {"f": t.detach().reshape(-1).tolist()}
+
+
+def act(t):
+    return f(nhwc(t.detach()).contiguous())
+
+
+def ints(t):
+    return {"i": [int(v) for v in t.reshape(-1)]}
+
+
+def byts(t):
+    return {"b": [int(v) for v in nhwc(t.detach()).contiguous().reshape(-1)]}
+
+
+def emit(kind, op, steps, out, start=None):
+    case = {"kind": kind, "op": op, "steps": steps, "out": out}
+    if start:
+        case["start"] = {str(k): v for k, v in start.items()}
+    cases.append(case)
+
+
+def conv(n, h, w, ic, oc, k, s, p, d, g, bias, relu):
+    op = dict(N=n, H=h, W=w, IC=ic, OC=oc, KH=k[0], KW=k[1], SH=s[0], SW=s[1], PH=p[0], PW=p[1], DH=d[0], DW=d[1],
+              Groups=g, Bias=bias, ReLU=relu)
+    x, wt, b = rnd(n, ic, h, w), rnd(oc, ic // g, *k), rnd(oc)
+    y = F.conv2d(x, wt, b if bias else None, s, p, d, g)
+    dy = rnd(*y.shape, grad=False)
+    grads = torch.autograd.grad(y, [x, wt] + ([b] if bias else []), dy)
+    emit("conv", op, [[act(x), f(wt)] + ([f(b)] if bias else [])], [act(F.relu(y) if relu else y)])
+    emit("conv.backward_data", op, [[act(dy), f(wt)]], [act(grads[0])])
+    emit("conv.backward_weights", op, [[act(x), act(dy)]], [f(t) for t in grads[1:]])
+
+
+conv(2, 5, 6, 3, 4, (3, 3), (1, 1), (1, 1), (1, 1), 1, True, False)
+conv(1, 7, 9, 4, 6, (3, 3), (2, 2), (1, 1), (1, 1), 2, False, True)
+conv(2, 6, 7, 4, 4, (3, 3), (1, 1), (2, 2), (2, 2), 4, True, True)
+conv(1, 9, 8, 2, 3, (3, 3), (1, 1), (4, 4), (4, 4), 1, False, False)
+conv(1, 8, 9, 3, 2, (7, 7), (2, 2), (3, 3), (1, 1), 1, False, False)
+conv(2, 5, 5, 3, 6, (5, 3), (1, 2), (2, 1), (1, 1), 3, True, False)
+conv(3, 1, 1, 5, 4, (1, 1), (1, 1), (0, 0), (1, 1), 1, True, False)
+conv(1, 4, 7, 2, 3, (3, 2), (2, 3), (1, 0), (1, 2), 1, True, False)
+
+for m, k, n, bias in [(3, 5, 4, True), (1, 7, 2, False)]:
+    op = dict(M=m, K=k, N=n, Bias=bias)
+    x, w, b = rnd(m, k), rnd(n, k), rnd(n)
+    y = F.linear(x, w, b if bias else None)
+    dy = rnd(m, n, grad=False)
+    grads = torch.autograd.grad(y, [x, w] + ([b] if bias else []), dy)
+    emit("linear", op, [[f(x), f(w)] + ([f(b)] if bias else [])], [f(y)])
+    emit("linear.backward_data", op, [[f(dy), f(w)]], [f(grads[0])])
+    emit("linear.backward_weights", op, [[f(x), f(dy)]], [f(t) for t in grads[1:]])
+
+for n, h, w, c, eps in [(2, 3, 4, 3, 1e-5), (1, 5, 2, 4, 1e-3), (4, 1, 1, 2, 1e-5)]:
+    for relu in (False, True):
+        for glob in (False, True):
+            op = dict(N=n, H=h, W=w, C=c, Eps=eps, ReLU=relu, Global=glob)
+            x, gamma, beta = rnd(n, c, h, w), rnd(c), rnd(c)
+            if glob:
+                mean, var = rnd(c, grad=False), rnd(c, grad=False).abs() + 0.1
+                y = F.batch_norm(x, mean, var, gamma, beta, False, 0.1, eps)
+            else:
+                mean, var = x.mean((0, 2, 3)).detach(), x.var((0, 2, 3), unbiased=False).detach()
+                y = F.batch_norm(x, None, None, gamma, beta, True, 0.1, eps)
+            if relu:
+                y = F.relu(y)
+            dy = rnd(*y.shape, grad=False)
+            grads = torch.autograd.grad(y, [x, gamma, beta], dy)
+            mask = [byts(y > 0)] if relu else []
+            stats = [f(mean), f(var)]
+            emit("bn", op, [[act(x), f(gamma), f(beta)] + (stats if glob else [])], [act(y)] + ([] if glob else stats) + mask)
+            emit("bn.backward", op, [[act(x), act(dy), f(gamma)] + stats + mask], [act(grads[0]), f(grads[1]), f(grads[2])])
+
+for n, h, w, c, momentum in [(2, 3, 4, 3, 0.1), (2, 1, 1, 2, 0.01)]:
+    bn = torch.nn.BatchNorm2d(c, momentum=momentum)
+    bn.running_mean.copy_(rnd(c, grad=False))
+    bn.running_var.copy_(rnd(c, grad=False).abs() + 0.5)
+    start = {0: f(bn.running_mean.clone()), 1: f(bn.running_var.clone())}
+    steps = []
+    for _ in range(3):
+        x = rnd(n, c, h, w, grad=False)
+        bn(x)
+        steps.append([f(x.mean((0, 2, 3))), f(x.var((0, 2, 3), unbiased=False))])
+    emit("bn.running", dict(C=c, Rows=n * h * w, Momentum=momentum), steps, [f(bn.running_mean), f(bn.running_var)], start)
+
+pools = [
+    (2, 5, 7, 3, (3, 3), (2, 2), (1, 1), False), (1, 6, 5, 2, (3, 2), (2, 2), (1, 0), True), (1, 5, 5, 2, (2, 2), (2, 2), (0, 0), True),
+    (1, 7, 6, 2, (3, 3), (2, 2), (1, 1), True), (1, 5, 6, 2, (2, 3), (3, 1), (1, 1), True), (1, 1, 1, 3, (3, 3), (2, 2), (1, 1), False),
+    (1, 6, 6, 2, (3, 3), (1, 1), (1, 1), False),
+]
+for n, h, w, c, k, s, p, ceil in pools:
+    op = dict(N=n, H=h, W=w, C=c, KH=k[0], KW=k[1], SH=s[0], SW=s[1], PH=p[0], PW=p[1], Ceil=ceil)
+    for ties in (False, True):
+        x = (torch.randn(n, c, h, w).round() - 4).requires_grad_() if ties else (rnd(n, c, h, w, grad=False) - 4).requires_grad_()
+        y, at = F.max_pool2d(x, k, s, p, 1, ceil, True)
+        oh = torch.arange(y.shape[2]).reshape(1, 1, -1, 1)
+        ow = torch.arange(y.shape[3]).reshape(1, 1, 1, -1)
+        window = (at // w - (oh * s[0] - p[0])) * k[1] + at % w - (ow * s[1] - p[1])
+        dy = rnd(*y.shape, grad=False)
+        dx, = torch.autograd.grad(y, [x], dy)
+        emit("maxpool", op, [[act(x)]], [act(y), byts(window)])
+        emit("maxpool.backward", op, [[byts(window), act(dy)]], [act(dx)])
+    for count in (False, True):
+        x = rnd(n, c, h, w)
+        y = F.avg_pool2d(x, k, s, p, ceil, count)
+        dy = rnd(*y.shape, grad=False)
+        dx, = torch.autograd.grad(y, [x], dy)
+        emit("avgpool", dict(op, CountPad=count), [[act(x)]], [act(y)])
+        emit("avgpool.backward", dict(op, CountPad=count), [[act(dy)]], [act(dx)])
+
+x = rnd(2, 3, 4, 5)
+y = F.adaptive_avg_pool2d(x, 1)
+dy = rnd(2, 3, 1, 1, grad=False)
+dx, = torch.autograd.grad(y, [x], dy)
+op = dict(N=2, H=4, W=5, C=3)
+emit("gap", op, [[act(x)]], [act(y)])
+emit("gap.backward", op, [[act(dy)]], [act(dx)])
+
+for (h, w), (oh, ow) in [((4, 5), (8, 10)), ((4, 5), (7, 9)), ((5, 4), (5, 4)), ((7, 6), (3, 4)), ((1, 1), (3, 2)), ((4, 3), (1, 1)), ((3, 5), (6, 3))]:
+    for mode, (name, aligned) in enumerate([("nearest", None), ("bilinear", False), ("bilinear", True)]):
+        x = rnd(2, 2, h, w)
+        y = F.interpolate(x, (oh, ow), mode=name, align_corners=aligned)
+        dy = rnd(*y.shape, grad=False)
+        dx, = torch.autograd.grad(y, [x], dy)
+        op = dict(N=2, H=h, W=w, C=2, OH=oh, OW=ow, Mode=mode)
+        emit("resize", op, [[act(x)]], [act(y)])
+        emit("resize.backward", op, [[act(dy)]], [act(dx)])
+
+x, dy = rnd(9), rnd(9, grad=False)
+y = F.relu(x)
+emit("relu", dict(Size=9), [[f(x)]], [f(y)])
+emit("relu.backward", dict(Size=9), [[f(y), f(dy)]], [f(torch.autograd.grad(y, [x], dy)[0])])
+for relu in (False, True):
+    a, b = rnd(9), rnd(9)
+    emit("add", dict(Of=dict(Shape=[9]), ReLU=relu), [[f(a), f(b)]], [f(F.relu(a + b) if relu else a + b)])
+s, a, b, dy = rnd(1), rnd(9), rnd(9), rnd(9, grad=False)
+y = s * a + (2 - s) * b
+da, db, ds = torch.autograd.grad(y, [a, b, s], dy)
+emit("fuse", dict(Size=9), [[f(s), f(a), f(b)]], [f(y)])
+emit("fuse.backward", dict(Size=9), [[f(s), f(a), f(b), f(dy)]], [f(da), f(db), f(ds)])
+emit("fill", dict(Of=dict(Shape=[4]), Value=-0.3), [[]], [f(torch.full((4,), -0.3))])
+parts = [rnd(3, k) for k in (2, 1, 4)]
+emit("concat", dict(Outer=3, Sizes=[2, 1, 4]), [[f(t) for t in parts]], [f(torch.cat(parts, 1))])
+x = rnd(3, 7)
+for at, size in [(0, 3), (5, 2), (2, 4)]:
+    op = dict(Outer=3, Total=7, From=at, Size=size)
+    y = x[:, at:at + size]
+    dy = rnd(3, size, grad=False)
+    emit("slice", op, [[f(x)]], [f(y)])
+    emit("slice.backward", op, [[f(dy)]], [f(torch.autograd.grad(y, [x], dy)[0])])
+
+BACKGROUND, IGNORE = -1, -2
+for rows, classes, alpha, gamma, extreme in [(6, 4, 0.25, 2.0, False), (6, 4, 0.25, 2.0, True), (5, 1, 0.6, 1.5, False), (6, 3, 0.25, 0.0, False)]:
+    labels = torch.tensor([0, classes - 1, BACKGROUND, IGNORE, classes // 2, BACKGROUND][:rows])
+    logits = rnd(rows, classes)
+    if extreme:
+        logits = (torch.randint(-1, 2, (rows, classes)) * 80.0).requires_grad_()
+    norm, dloss = 3.0, 0.75
+    targets = torch.zeros(rows, classes)
+    for r, l in enumerate(labels):
+        if l >= 0:
+            targets[r, l] = 1
+    keep = labels != IGNORE
+    loss = sigmoid_focal_loss(logits[keep], targets[keep], alpha, gamma, "sum") / norm
+    grad, = torch.autograd.grad(loss, [logits], torch.tensor(dloss))
+    op = dict(Rows=rows, Classes=classes, Alpha=alpha, Gamma=gamma)
+    ins = [f(logits), ints(labels), {"f": [norm]}]
+    emit("focal", op, [ins], [f(loss)])
+    emit("focal.backward", op, [ins + [{"f": [dloss]}]], [f(grad)])
+
+for beta in (0.0, 1.0, 1 / 9):
+    labels = torch.tensor([0, -1, 3, -2, 79])
+    pred, target, norm, dloss = rnd(5, 4), rnd(5, 4, grad=False), 4.0, 0.75
+    target[0, 0] = pred[0, 0].detach()
+    target[2, 1] = pred[2, 1].detach() + beta / 2
+    keep = labels >= 0
+    # With beta 0 smooth_l1_loss's backward gives -1 where the two are equal; l1_loss
+    # gives 0, the middle of the subgradients, and that is what we follow.
+    if beta > 0:
+        loss = F.smooth_l1_loss(pred[keep], target[keep], reduction="sum", beta=beta) / norm
+    else:
+        loss = F.l1_loss(pred[keep], target[keep], reduction="sum") / norm
+    grad, = torch.autograd.grad(loss, [pred], torch.tensor(dloss))
+    op = dict(Rows=5, Dim=4, Beta=beta)
+    ins = [f(pred), f(target), ints(labels), {"f": [norm]}]
+    emit("smoothl1", op, [ins], [f(loss)])
+    emit("smoothl1.backward", op, [ins + [{"f": [dloss]}]], [f(grad)])
+
+for rows, classes, ignore, scale in [(6, 5, 255, 1.0), (4, 3, -100, 80.0), (3, 2, 0, 1.0)]:
+    labels = torch.tensor([0, classes - 1, ignore, 1, ignore, 2][:rows])
+    logits, dloss = rnd(rows, classes), 0.75
+    if scale != 1:
+        logits = (logits.detach().sign() * scale).requires_grad_()
+    loss = F.cross_entropy(logits, labels, ignore_index=ignore)
+    grad, = torch.autograd.grad(loss, [logits], torch.tensor(dloss))
+    op = dict(Rows=rows, Classes=classes, IgnoreIndex=ignore)
+    emit("crossentropy", op, [[f(logits), ints(labels)]], [f(loss)])
+    emit("crossentropy.backward", op, [[f(logits), ints(labels), {"f": [dloss]}]], [f(grad)])
+
+
+def train(kind, op, make, slots, betas=(0.0, 0.0)):
+    """Four steps of a torch optimizer; slots names its state in output order."""
+    p = torch.nn.Parameter(rnd(5, grad=False))
+    start = {0: f(p.clone())}
+    for i in range(len(slots)):
+        start[i + 1] = f(torch.zeros(5))
+    opt = make([p])
+    steps = []
+    for t in range(1, 5):
+        lr, clip = 0.1 / t, [1.0, 0.375][t % 2]
+        opt.param_groups[0]["lr"] = lr * op["LRScale"]
+        g = rnd(5, grad=False)
+        p.grad = g * clip
+        opt.step()
+        hyper = [lr, clip, float(t == 1), 1 - betas[0] ** t, 1 - betas[1] ** t]
+        steps.append([f(g), {"f": hyper}])
+    state = opt.state[p]
+    out = [f(p)] + [f(state[s] if state.get(s) is not None else torch.zeros(5)) for s in slots]
+    emit(kind, dict(op, Of=dict(Shape=[5])), steps, out, start)
+
+
+for momentum, wd, nesterov in [(0, 0, False), (0.9, 1e-2, False), (0.9, 1e-2, True), (0, 0.1, False)]:
+    train("sgd", dict(Momentum=momentum, WeightDecay=wd, Nesterov=nesterov, LRScale=0.5),
+          lambda p: torch.optim.SGD(p, 1, momentum, 0, wd, nesterov), ["momentum_buffer"])
+for betas, eps, wd in [((0.9, 0.999), 1e-8, 0.05), ((0.8, 0.95), 1e-3, 0.0)]:
+    train("adamw", dict(Beta1=betas[0], Beta2=betas[1], Eps=eps, WeightDecay=wd, LRScale=0.5),
+          lambda p: torch.optim.AdamW(p, 1, betas, eps, wd), ["exp_avg", "exp_avg_sq"], betas)
+
+e, steps = rnd(5, grad=False), []
+start = {0: f(e)}
+for _ in range(3):
+    p = rnd(5, grad=False)
+    e = 0.9 * e + (1 - 0.9) * p
+    steps.append([f(p)])
+emit("ema", dict(Of=dict(Shape=[5]), Momentum=0.9), steps, [f(e)], start)
+a, b = rnd(9, grad=False), rnd(9, grad=False)
+emit("norm2", dict(Of=dict(Shape=[9])), [[f(a)]], [f(1.5 + a.norm() ** 2)], {0: {"f": [1.5]}})
+emit("distance2", dict(Of=dict(Shape=[9])), [[f(a), f(b)]], [f(1.5 + ((a - b) ** 2).sum())], {0: {"f": [1.5]}})
+
+with open("pytorch.json", "w") as out:
+    out.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
+print(len(cases), "cases,", torch.__version__)
