@@ -1,0 +1,98 @@
+package cocoeval
+
+import (
+	"math"
+	"slices"
+)
+
+// classScore holds a class's numbers; objects[a] is 0 where it has none to find
+// in area range a, and then its numbers there do not exist.
+type classScore struct {
+	objects    [numAreas]int
+	detections int
+	precision  [numAreas][numThresholds]float64 // mean over the recall points
+	recall     [numAreas][numThresholds]float64 // at the last limit on detections
+	limited    [2][numThresholds]float64        // all areas, at the first two limits
+}
+
+// score turns the matches of a class into precision and recall.
+func (c *class) score(maxDets [3]int) classScore {
+	s := classScore{detections: len(c.kept)}
+	for i := range c.objects {
+		ob := &c.objects[i]
+		for a, r := range areaRanges {
+			if !ob.crowd && ob.area >= r[0] && ob.area <= r[1] {
+				s.objects[a]++
+			}
+		}
+	}
+	if s.objects[0] == 0 || len(c.kept) == 0 {
+		return s
+	}
+	order := make([]ranked, len(c.kept))
+	for i := range c.kept {
+		order[i] = ranked{c.kept[i].d.score, int32(i)}
+	}
+	slices.SortFunc(order, bestFirst)
+	curve := make([]float64, 0, s.objects[0])
+	for a := range numAreas {
+		if s.objects[a] > 0 {
+			for t := range numThresholds {
+				curve = c.curve(order, a, t, curve[:0])
+				s.precision[a][t] = meanPrecision(curve, s.objects[a])
+				s.recall[a][t] = float64(len(curve)) / float64(s.objects[a])
+			}
+		}
+	}
+	for k, limit := range maxDets[:2] {
+		for t := range numThresholds {
+			n := 0
+			for i := range c.kept {
+				if int(c.kept[i].rank) < limit && (c.found[0][i]&^c.ignored[0][i])>>t&1 != 0 {
+					n++
+				}
+			}
+			s.limited[k][t] = float64(n) / float64(s.objects[0])
+		}
+	}
+	return s
+}
+
+// curve appends the precision at every object found, best scores first.
+func (c *class) curve(order []ranked, a, t int, dst []float64) []float64 {
+	// pycocotools keeps the division from 0/0 by the spacing of floats at 1.
+	const spacing = 0x1p-52
+	hits, misses := 0, 0
+	found, ignored := c.found[a], c.ignored[a]
+	for _, r := range order {
+		switch {
+		case ignored[r.at]>>t&1 != 0:
+		case found[r.at]>>t&1 == 0:
+			misses++
+		default:
+			hits++
+			dst = append(dst, float64(hits)/(float64(hits+misses)+spacing))
+		}
+	}
+	return dst
+}
+
+// meanPrecision makes the curve fall monotonically and returns its mean over the
+// recall points; recalls that are never reached have precision 0. It overwrites
+// curve.
+func meanPrecision(curve []float64, objects int) float64 {
+	for i := len(curve) - 2; i >= 0; i-- {
+		curve[i] = math.Max(curve[i], curve[i+1])
+	}
+	sum, i := 0.0, 0
+	for _, r := range recallPoints {
+		for i < len(curve) && float64(i+1)/float64(objects) < r {
+			i++
+		}
+		if i == len(curve) {
+			break
+		}
+		sum += curve[i]
+	}
+	return sum / numRecalls
+}
