@@ -195,6 +195,17 @@ func (r *Renderer) open(path string, o DecodeOptions) (int, int, error) {
 	return r.src.Cols(), r.src.Rows(), nil
 }
 
+// Inspect is Open without decoding: it reads the file and checks its container
+// and, for JPEG and PNG, its size.
+func (r *Renderer) Inspect(path string, w, h int) error {
+	var err error
+	if r.file, err = ReadFile(path, r.file); err != nil {
+		return err
+	}
+	_, err = inspect(path, r.file, DecodeOptions{ApplyOrientation: r.cfg.ApplyOrientation, Width: w, Height: h})
+	return err
+}
+
 // Draw brings the opened image to p's size, flips and colours it as p says, and
 // writes it normalised into the top left of dst, a canvas of h x w pixels, 3
 // RGB floats each (NHWC); the rest of the canvas becomes 0, the mean colour.

@@ -470,3 +470,21 @@ func TestValidate(t *testing.T) {
 		}
 	}
 }
+
+func TestPictureUndoesNormalisation(t *testing.T) {
+	var want expected
+	readJSON(t, "testdata/expected.json", &want)
+	canvas := pixels(t, Config{}, "testdata/plain.png", Params{})
+	img, err := Config{}.Picture(canvas, 20, 20, 14)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range want.Images["plain.png"] {
+		if got := img.Pix[i/3*4+i%3]; float32(got) != v {
+			t.Fatalf("value %d is %d, want %v", i, got, v)
+		}
+	}
+	if _, err := (Config{}).Picture(canvas, 20, 21, 14); err == nil {
+		t.Error("wider than the canvas: no error")
+	}
+}

@@ -91,33 +91,42 @@ func ReadFile(path string, buf []byte) ([]byte, error) {
 	return buf, nil
 }
 
-// decode turns the file contents buf into BGR pixels in m.
-func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
+// inspect checks what can be known of the file contents buf without decoding.
+func inspect(path string, buf []byte, o DecodeOptions) (Header, error) {
 	bad := func(err error) error { return &ImageError{File: path, Bytes: int64(len(buf)), Err: err} }
 	h, err := ReadHeader(buf)
 	if err != nil {
-		return bad(err)
+		return h, bad(err)
 	}
-	turned := h.Orientation >= 5
 	if h.Width > 0 && o.Width > 0 {
 		w, ht := h.Width, h.Height
-		if o.ApplyOrientation && turned {
+		if o.ApplyOrientation && h.Orientation >= 5 {
 			w, ht = ht, w
 		}
 		if w != o.Width || ht != o.Height {
-			return bad(sizeError(w, ht, o, h))
+			return h, bad(sizeError(w, ht, o, h))
 		}
 	}
 	// OpenCV answers 2^30 pixels or more with an exception; the same limit here
 	// gives a sentence instead.
 	if int64(h.Width)*int64(h.Height) >= 1<<30 {
-		return bad(fmt.Errorf("%s of %dx%d pixels is too large to decode", h.Format, h.Width, h.Height))
+		return h, bad(fmt.Errorf("%s of %dx%d pixels is too large to decode", h.Format, h.Width, h.Height))
+	}
+	return h, nil
+}
+
+// decode turns the file contents buf into BGR pixels in m.
+func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
+	bad := func(err error) error { return &ImageError{File: path, Bytes: int64(len(buf)), Err: err} }
+	h, err := inspect(path, buf, o)
+	if err != nil {
+		return err
 	}
 	flags := gocv.IMReadColor
 	reduce := 1
 	if h.Format == JPEG && o.TargetW > 0 && o.TargetH > 0 {
 		tw, th := o.TargetW, o.TargetH
-		if o.ApplyOrientation && turned {
+		if o.ApplyOrientation && h.Orientation >= 5 {
 			tw, th = th, tw
 		}
 		for reduce < 8 && h.Width >= tw*reduce*2 && h.Height >= th*reduce*2 {
@@ -144,10 +153,22 @@ func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
 	return nil
 }
 
-func sizeError(w, h int, o DecodeOptions, head Header) error {
+// SizeError says that an image has another size than its annotations give.
+type SizeError struct {
+	Width, Height         int // of the file
+	WantWidth, WantHeight int // by the annotations
+	Orientation           int // EXIF, 1 if none
+}
+
+// Error implements error.
+func (e *SizeError) Error() string {
 	hint := ""
-	if w == o.Height && h == o.Width && head.Orientation >= 5 {
-		hint = fmt.Sprintf("; its EXIF orientation is %d: the annotations may need orientation switched", head.Orientation)
+	if e.Width == e.WantHeight && e.Height == e.WantWidth && e.Orientation >= 5 {
+		hint = fmt.Sprintf("; its EXIF orientation is %d: the annotations may need orientation switched", e.Orientation)
 	}
-	return fmt.Errorf("the image is %dx%d but its annotations are for %dx%d%s", w, h, o.Width, o.Height, hint)
+	return fmt.Sprintf("the image is %dx%d but its annotations are for %dx%d%s", e.Width, e.Height, e.WantWidth, e.WantHeight, hint)
+}
+
+func sizeError(w, h int, o DecodeOptions, head Header) error {
+	return &SizeError{w, h, o.Width, o.Height, head.Orientation}
 }

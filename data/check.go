@@ -1,0 +1,290 @@
+package data
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"strings"
+	"sync"
+
+	"manvision/data/augment"
+	"manvision/data/coco"
+)
+
+// Severity orders findings.
+type Severity string
+
+// An error makes the data set unusable as it is; a warning changes what is
+// learnt; a note is worth knowing.
+const (
+	SeverityError   Severity = "error"
+	SeverityWarning Severity = "warning"
+	SeverityNote    Severity = "note"
+)
+
+// Finding is one kind of thing found in a data set.
+type Finding struct {
+	Severity Severity `json:"severity"`
+	Kind     string   `json:"kind"`
+	Count    int      `json:"count"`
+	Examples []string `json:"examples,omitempty"`
+}
+
+// CheckReport is what CheckDetection found.
+type CheckReport struct {
+	Annotations string `json:"annotations"` // file
+	ImageDir    string `json:"image_dir"`
+
+	Images      int `json:"images"`
+	Objects     int `json:"objects"` // usable boxes, crowds aside
+	Crowds      int `json:"crowds"`
+	Small       int `json:"small"`  // objects below 32x32 pixels of area
+	Medium      int `json:"medium"` // below 96x96
+	Large       int `json:"large"`
+	WithoutBox  int `json:"images_without_box"`
+	MaxPerImage int `json:"max_objects_per_image"`
+
+	Classes  []ClassCount `json:"classes"`
+	Findings []Finding    `json:"findings"`
+}
+
+// ClassCount is one line of a class table, in label order.
+type ClassCount struct {
+	Label      int    `json:"label"`
+	CategoryID int    `json:"category_id"`
+	Name       string `json:"name"`
+	Objects    int    `json:"objects"`
+	Images     int    `json:"images"`
+}
+
+// Errors counts findings of severity SeverityError.
+func (r *CheckReport) Errors() int {
+	n := 0
+	for _, f := range r.Findings {
+		if f.Severity == SeverityError {
+			n += f.Count
+		}
+	}
+	return n
+}
+
+// CheckOptions set up CheckDetection.
+type CheckOptions struct {
+	// HeadersOnly reads image files without decoding them: faster, but damage
+	// inside compressed data stays unseen, and so do wrong sizes of formats
+	// other than JPEG and PNG.
+	HeadersOnly bool
+	Examples    int // kept for each kind of finding; 0: 5
+	Workers     int // 0: one a core
+	// Progress, if not nil, is called after each image, from several goroutines.
+	Progress func()
+}
+
+// CheckDetection looks at every annotation and every image of a COCO instances
+// file and its image folder and lists everything it finds at once. The error is
+// for what stops the look itself: a file that is no instances file, a missing
+// folder, a cancelled context.
+func CheckDetection(ctx context.Context, annotations, dir string, o CheckOptions) (*CheckReport, error) {
+	defaults(&o.Examples, 5)
+	defaults(&o.Workers, runtime.GOMAXPROCS(0))
+	ds, err := coco.Read(annotations, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	if err != nil {
+		return nil, err
+	}
+	src, err := NewCocoDetection(ds, dir, DetectionOptions{})
+	if err != nil {
+		return nil, err
+	}
+	c := &checker{o: o, found: map[string]*Finding{}}
+	c.report = &CheckReport{Annotations: annotations, ImageDir: dir, Images: len(ds.Images)}
+	c.annotations(ds)
+	if err := c.images(ctx, src); err != nil {
+		return nil, err
+	}
+	c.folder(ds, dir)
+	for _, f := range c.found {
+		c.report.Findings = append(c.report.Findings, *f)
+	}
+	rank := map[Severity]int{SeverityError: 0, SeverityWarning: 1, SeverityNote: 2}
+	sort.Slice(c.report.Findings, func(i, j int) bool {
+		a, b := c.report.Findings[i], c.report.Findings[j]
+		if a.Severity != b.Severity {
+			return rank[a.Severity] < rank[b.Severity]
+		}
+		return a.Kind < b.Kind
+	})
+	return c.report, nil
+}
+
+type checker struct {
+	o      CheckOptions
+	report *CheckReport
+	found  map[string]*Finding
+}
+
+func (c *checker) add(s Severity, kind, example string) {
+	f := c.found[kind]
+	if f == nil {
+		f = &Finding{Severity: s, Kind: kind}
+		c.found[kind] = f
+	}
+	f.Count++
+	if len(f.Examples) < c.o.Examples {
+		f.Examples = append(f.Examples, example)
+	}
+}
+
+// annotations takes over what the reader found and counts objects.
+func (c *checker) annotations(ds *coco.Dataset) {
+	for _, f := range ds.Report.Findings {
+		s := SeverityWarning
+		switch {
+		case f.Action == "skipped":
+			s = SeverityError
+		case f.Action == "clipped" && strings.Contains(f.Reason, "up to a pixel"):
+			s = SeverityNote
+		}
+		c.found[f.Reason] = &Finding{Severity: s, Kind: f.Reason, Count: f.Count, Examples: f.Examples[:min(len(f.Examples), c.o.Examples)]}
+	}
+	r := c.report
+	for label := 0; label < ds.IDs.Len(); label++ {
+		r.Classes = append(r.Classes, ClassCount{Label: label, CategoryID: ds.IDs.CategoryID(label), Name: ds.IDs.Name(label)})
+	}
+	names := map[string]int64{}
+	last := make([]int, len(r.Classes)) // 1 + index of the last image with the class
+	for i, im := range ds.Images {
+		if other, ok := names[im.FileName]; ok {
+			c.add(SeverityError, "file listed for two images", fmt.Sprintf("%s: images %d and %d", im.FileName, other, im.ID))
+		}
+		names[im.FileName] = im.ID
+		objects := 0
+		seen := map[[5]float64]int64{}
+		for _, a := range ds.Annotations(i) {
+			if a.Crowd {
+				r.Crowds++
+				continue
+			}
+			objects++
+			label, _ := ds.IDs.Label(a.CategoryID)
+			r.Classes[label].Objects++
+			if last[label] != i+1 {
+				last[label] = i + 1
+				r.Classes[label].Images++
+			}
+			area := a.Area
+			if area <= 0 {
+				area = a.Box[2] * a.Box[3]
+				c.add(SeverityWarning, "area not positive", fmt.Sprintf("annotation %d of image %d: area %v", a.ID, a.ImageID, a.Area))
+			}
+			switch {
+			case area < 32*32:
+				r.Small++
+			case area < 96*96:
+				r.Medium++
+			default:
+				r.Large++
+			}
+			if min(a.Box[2], a.Box[3]) < 1 {
+				c.add(SeverityNote, "box thinner than a pixel", fmt.Sprintf("annotation %d of image %d: box %v", a.ID, a.ImageID, a.Box))
+			}
+			key := [5]float64{a.Box[0], a.Box[1], a.Box[2], a.Box[3], float64(a.CategoryID)}
+			if other, ok := seen[key]; ok {
+				c.add(SeverityWarning, "same box and class twice", fmt.Sprintf("annotations %d and %d of image %d", other, a.ID, a.ImageID))
+			}
+			seen[key] = a.ID
+		}
+		r.Objects += objects
+		r.MaxPerImage = max(r.MaxPerImage, objects)
+		if objects == 0 {
+			r.WithoutBox++
+			c.add(SeverityNote, "image without boxes to learn from", fmt.Sprintf("image %d (%s)", im.ID, im.FileName))
+		}
+	}
+	for _, k := range r.Classes {
+		if k.Objects == 0 {
+			c.add(SeverityWarning, "category without objects", fmt.Sprintf("%d %q", k.CategoryID, k.Name))
+		}
+	}
+}
+
+// images opens every image file; findings come in the data set's order.
+func (c *checker) images(ctx context.Context, src *CocoDetection) error {
+	errs := make([]error, src.Len())
+	work := make(chan int)
+	var wg sync.WaitGroup
+	for k := 0; k < min(c.o.Workers, src.Len()); k++ {
+		r, err := augment.NewRenderer(augment.Config{})
+		if err != nil {
+			return err
+		}
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			defer r.Close()
+			for i := range work {
+				it := src.Item(i)
+				if c.o.HeadersOnly {
+					errs[i] = r.Inspect(it.Path, it.Width, it.Height)
+				} else {
+					_, _, errs[i] = r.Open(it.Path, it.Width, it.Height)
+				}
+				if c.o.Progress != nil {
+					c.o.Progress()
+				}
+			}
+		}()
+	}
+	var stopped error
+feed:
+	for i := range errs {
+		select {
+		case work <- i:
+		case <-ctx.Done():
+			stopped = context.Cause(ctx)
+			break feed
+		}
+	}
+	close(work)
+	wg.Wait()
+	for i, err := range errs {
+		if err == nil {
+			continue
+		}
+		kind := "broken image"
+		var size *augment.SizeError
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			kind = "missing image"
+		case errors.As(err, &size):
+			kind = "image size differs from annotations"
+		}
+		c.add(SeverityError, kind, fmt.Sprintf("image %d: %v", src.Item(i).ImageID, err))
+	}
+	return stopped
+}
+
+// folder finds image files that no annotation file entry names.
+func (c *checker) folder(ds *coco.Dataset, dir string) {
+	listed := make(map[string]bool, len(ds.Images))
+	for _, im := range ds.Images {
+		listed[filepath.Clean(im.FileName)] = true
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		c.add(SeverityWarning, "image folder cannot be listed", err.Error())
+		return
+	}
+	for _, e := range entries {
+		switch strings.ToLower(filepath.Ext(e.Name())) {
+		case ".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff":
+			if !e.IsDir() && !listed[e.Name()] {
+				c.add(SeverityNote, "file in the folder that no image entry names", e.Name())
+			}
+		}
+	}
+}
