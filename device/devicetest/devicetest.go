@@ -98,7 +98,7 @@ func conform(t *testing.T, dev, slow device.Device, c Case, tol Tolerances, wors
 }
 
 // compare checks every output that has values (not Bits and Window).
-func compare(t *testing.T, c Case, got, want [][]float64, tol Tolerances, worst map[string]extreme) {
+func compare(t testing.TB, c Case, got, want [][]float64, tol Tolerances, worst map[string]extreme) {
 	t.Helper()
 	kind := c.Op.Kind()
 	limit := tol.limit(c)
