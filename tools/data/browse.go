@@ -80,9 +80,12 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	if err != nil {
 		return err
 	}
-	ds, err := coco.Read(parts[0].annotations, coco.Options{})
+	ds, err := coco.Read(parts[0].annotations, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
 	if err != nil {
 		return usageError{err}
+	}
+	if ds.Report.Skipped() > 0 {
+		fmt.Fprintln(o.stderr, ds.Report.String())
 	}
 	src, err := data.NewCocoDetection(ds, parts[0].images, data.DetectionOptions{})
 	if err != nil {

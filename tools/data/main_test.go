@@ -1,0 +1,99 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"manvision/internal/testdata"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"data": func() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) },
+	})
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// truncate FILE BYTES cuts a file.
+			"truncate": func(ts *testscript.TestScript, _ bool, args []string) {
+				path := ts.MkAbs(args[0])
+				b, err := os.ReadFile(path)
+				ts.Check(err)
+				ts.Check(os.WriteFile(path, b[:len(b)/2], 0o644))
+			},
+			// exits STATUS ARGS... runs data and compares its exit status.
+			"exits": func(ts *testscript.TestScript, _ bool, args []string) {
+				var out, err bytes.Buffer
+				full := append([]string(nil), args[1:]...)
+				for i, a := range full {
+					if _, e := os.Stat(ts.MkAbs(a)); e == nil && a != "" {
+						full[i] = ts.MkAbs(a)
+					}
+				}
+				if got := run(full, &out, &err); string(rune('0'+got)) != args[0] {
+					ts.Fatalf("data %s: exit status %d, want %s\n%s%s", strings.Join(full, " "), got, args[0], out.String(), err.String())
+				}
+			},
+		},
+	})
+}
+
+func TestRealData(t *testing.T) {
+	dir := testdata.Shared(t, "coco")
+	var out, errs bytes.Buffer
+	if rc := run([]string{"check", dir}, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s%s", rc, out.String(), errs.String())
+	}
+	// By hand from the file: 939 annotations, 10 of them crowds.
+	if !strings.Contains(out.String(), "train2017\t128\t929\t10") {
+		t.Errorf("table:\n%s", out.String())
+	}
+	sheet := filepath.Join(t.TempDir(), "sub", "sheet.png")
+	if rc := run([]string{"browse", dir, "--count", "4", "--short", "200", "--flip", "0.5", "--jitter", "0.3", "--out", sheet}, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s", rc, errs.String())
+	}
+	if st, err := os.Stat(sheet); err != nil || st.Size() < 10000 {
+		t.Errorf("sheet: %v", err)
+	}
+}
+
+func TestFlags(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want checkOptions
+	}{
+		{nil, checkOptions{examples: 5}},
+		{[]string{"d", "--split", "val", "--json", "-", "--headers"}, checkOptions{dir: "d", split: "val", json: "-", fast: true, examples: 5}},
+	} {
+		var got checkOptions
+		cmd := newCheckCmd(func(_ context.Context, o *checkOptions) error { got = *o; return nil })
+		cmd.SetArgs(append([]string{}, c.args...))
+		if err := cmd.Execute(); err != nil {
+			t.Fatal(err)
+		}
+		got.stdout, got.stderr = nil, nil
+		if got != c.want {
+			t.Errorf("%v: %+v, want %+v", c.args, got, c.want)
+		}
+	}
+}
+
+func TestParseSize(t *testing.T) {
+	if h, w, err := parseSize("96x128"); h != 96 || w != 128 || err != nil {
+		t.Errorf("%d %d %v", h, w, err)
+	}
+	for _, s := range []string{"", "96", "x", "96x", "96x128x3", "axb"} {
+		if _, _, err := parseSize(s); err == nil {
+			t.Errorf("%q: no error", s)
+		}
+	}
+}
