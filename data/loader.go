@@ -17,10 +17,11 @@ type BadPolicy int
 const (
 	// FailOnBad makes Next return the image's error.
 	FailOnBad BadPolicy = iota
-	// SkipBad puts the next readable image in its place: of the indices after it
-	// (cyclically, in the Source's order) the first that decodes and, resized by
-	// its own random numbers, fits the batch's canvas. Stats lists what was
-	// skipped; Sample.Replaces marks the substitute.
+	// SkipBad puts another image in its place: of the indices after it
+	// (cyclically, in the Source's order) the first that can be read and, resized
+	// by its own random numbers, fits the batch's canvas; if none fits, the first
+	// that can be read, shrunk to fit. Stats lists what was skipped;
+	// Sample.Replaces marks the substitute.
 	SkipBad
 )
 

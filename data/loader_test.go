@@ -342,11 +342,26 @@ func TestBadImages(t *testing.T) {
 		}
 	}
 
+	// An upright canvas for a wide substitute: it is shrunk.
+	two := &memory{items: []Item{src.items[4], src.items[3]}}
+	two.items[1].Boxes = [][4]float32{{0, 0, float32(two.items[1].Width), float32(two.items[1].Height)}}
+	cfg.Batch, cfg.Canvases = 1, nil
+	two.items[0].Width, two.items[0].Height = 20, 60
+	two.items[1].Width, two.items[1].Height = src.items[3].Width, src.items[3].Height
+	l = newLoader(t, two, cfg)
+	b, err := l.Next()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := b.Samples[0]; s.Index != 1 || s.Replaces != 0 || s.InW != b.W || s.InH >= b.H || s.Boxes[0] != [4]float32{0, 0, float32(s.InW), float32(s.InH)} {
+		t.Errorf("shrunk substitute %+v on %dx%d", s, b.H, b.W)
+	}
+
 	for _, item := range src.items {
 		os.WriteFile(item.Path, nil, 0o644)
 	}
 	l = newLoader(t, src, cfg)
-	if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "no readable image") {
+	if _, err := l.Next(); err == nil || !strings.Contains(err.Error(), "no image of the data set can be read") {
 		t.Errorf("all images bad: %v", err)
 	}
 }

@@ -189,34 +189,48 @@ func (l *Loader) draw(r *augment.Renderer, j job) error {
 	b := j.p.batch
 	size := b.H * b.W * b.C
 	dst := b.Images[j.slot*size : (j.slot+1)*size]
-	params, replaces := j.params, -1
-	var first error
-	for n, offset := l.src.Len(), 0; offset < n; offset++ {
-		index := (j.index + offset) % n
-		if offset > 0 {
-			params, replaces = l.plan(b.Epoch, index), j.index
-			if params.InH > b.H || params.InW > b.W {
+	item, err := l.try(r, j.index, j.params, dst, b)
+	if err == nil {
+		l.target(&b.Samples[j.slot], j.index, item, j.params, -1)
+		return nil
+	}
+	if l.cfg.OnBad == FailOnBad {
+		return err
+	}
+	// First the images that fit as they are, then the others, shrunk.
+	for _, shrink := range []bool{false, true} {
+		for n, offset := l.src.Len(), 1; offset < n; offset++ {
+			index := (j.index + offset) % n
+			params := l.plan(b.Epoch, index)
+			if fits := params.InH <= b.H && params.InW <= b.W; fits == shrink {
 				continue
 			}
-		}
-		err := l.knownBad(index)
-		if err == nil {
-			item := l.src.Item(index)
-			if err = r.Render(item.Path, params, dst, b.H, b.W); err == nil {
-				l.target(&b.Samples[j.slot], index, item, params, replaces)
+			if shrink {
+				params.Shrink(b.W, b.H)
+			}
+			if item, err := l.try(r, index, params, dst, b); err == nil {
+				l.target(&b.Samples[j.slot], index, item, params, j.index)
 				return nil
 			}
-			err = fmt.Errorf("image %d: %w", item.ImageID, err)
-		}
-		if l.cfg.OnBad == FailOnBad {
-			return err
-		}
-		l.markBad(index, err)
-		if first == nil {
-			first = err
 		}
 	}
-	return fmt.Errorf("no readable image fits a canvas of %dx%d in its place: %w", b.H, b.W, first)
+	return fmt.Errorf("no image of the data set can be read in its place: %w", err)
+}
+
+// try draws one image into its canvas; a bad one is remembered.
+func (l *Loader) try(r *augment.Renderer, index int, p augment.Params, dst []float32, b *Batch) (Item, error) {
+	if err := l.knownBad(index); err != nil {
+		return Item{}, err
+	}
+	item := l.src.Item(index)
+	err := r.Render(item.Path, p, dst, b.H, b.W)
+	if err != nil {
+		err = fmt.Errorf("image %d: %w", item.ImageID, err)
+		if l.cfg.OnBad == SkipBad {
+			l.markBad(index, err)
+		}
+	}
+	return item, err
 }
 
 func (l *Loader) knownBad(index int) error {

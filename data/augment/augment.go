@@ -107,6 +107,16 @@ func (c Config) Plan(r *Random, w, h int) Params {
 	return p
 }
 
+// Shrink reduces the size on the canvas, aspect kept, to at most w x h.
+func (p *Params) Shrink(w, h int) {
+	if p.InW <= w && p.InH <= h {
+		return
+	}
+	scale := math.Min(float64(w)/float64(p.InW), float64(h)/float64(p.InH))
+	p.InW = max(1, min(w, int(float64(p.InW)*scale+0.5)))
+	p.InH = max(1, min(h, int(float64(p.InH)*scale+0.5)))
+}
+
 // Box maps a box (x1 y1 x2 y2, source pixels) to canvas pixels, clipped to the
 // image. ok is false where less than minSide pixels are left in width or height.
 func (p Params) Box(b [4]float32, minSide float32) (out [4]float32, ok bool) {
