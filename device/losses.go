@@ -1,5 +1,7 @@
 package device
 
+import "fmt"
+
 // FocalLoss is the sigmoid focal loss of RetinaNet (Lin et al. 2017, eq. 5),
 // summed over all non-ignored rows and classes and divided by norm:
 //
@@ -25,7 +27,12 @@ func (f FocalLoss) Inputs() []Desc {
 }
 func (f FocalLoss) Outputs() []Desc   { return []Desc{scalar} }
 func (f FocalLoss) InPlace() [][2]int { return nil }
-func (f FocalLoss) Check() error      { return positive(f, f.Rows, f.Classes) }
+func (f FocalLoss) Check() error {
+	if f.Alpha < 0 || f.Alpha > 1 || f.Gamma < 0 {
+		return fmt.Errorf("focal loss: alpha %v must be in [0,1] and gamma %v not negative", f.Alpha, f.Gamma)
+	}
+	return positive(f, f.Rows, f.Classes)
+}
 
 // FocalLossBackward is the gradient of FocalLoss. Inputs logits, labels, norm,
 // dloss (scalar); output dlogits.
@@ -51,7 +58,12 @@ func (s SmoothL1) Inputs() []Desc {
 }
 func (s SmoothL1) Outputs() []Desc   { return []Desc{scalar} }
 func (s SmoothL1) InPlace() [][2]int { return nil }
-func (s SmoothL1) Check() error      { return positive(s, s.Rows, s.Dim) }
+func (s SmoothL1) Check() error {
+	if s.Beta < 0 {
+		return fmt.Errorf("smooth-L1: beta %v is negative", s.Beta)
+	}
+	return positive(s, s.Rows, s.Dim)
+}
 
 // SmoothL1Backward is the gradient of SmoothL1 with respect to pred. Inputs pred,
 // target, labels, norm, dloss (scalar); output dpred.

@@ -63,7 +63,7 @@ func (c Conv) Check() error {
 		return fmt.Errorf("convolution with a stride or dilation below 1 or negative padding: %+v", c)
 	case c.Groups < 1 || c.IC%c.Groups != 0 || c.OC%c.Groups != 0:
 		return fmt.Errorf("convolution: %d groups do not divide %d input and %d output channels", c.Groups, c.IC, c.OC)
-	case c.OH() < 1 || c.OW() < 1:
+	case c.DH*(c.KH-1)+1 > c.H+2*c.PH || c.DW*(c.KW-1)+1 > c.W+2*c.PW:
 		return fmt.Errorf("convolution: kernel %dx%d (dilation %dx%d) is larger than the padded input %dx%d", c.KH, c.KW, c.DH, c.DW, c.H+2*c.PH, c.W+2*c.PW)
 	}
 	return nil
@@ -353,7 +353,12 @@ func (r Resize) Kind() string      { return "resize" }
 func (r Resize) Inputs() []Desc    { return []Desc{dense(r.N, r.H, r.W, r.C)} }
 func (r Resize) Outputs() []Desc   { return []Desc{dense(r.N, r.OH, r.OW, r.C)} }
 func (r Resize) InPlace() [][2]int { return nil }
-func (r Resize) Check() error      { return positive(r, r.N, r.H, r.W, r.C, r.OH, r.OW) }
+func (r Resize) Check() error {
+	if r.Mode > BilinearAligned {
+		return fmt.Errorf("resize: unknown mode %d", r.Mode)
+	}
+	return positive(r, r.N, r.H, r.W, r.C, r.OH, r.OW)
+}
 
 // ResizeBackward is the gradient of Resize. Input dy; output dx.
 type ResizeBackward struct{ Resize }

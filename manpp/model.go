@@ -121,3 +121,27 @@ type auxiliary struct {
 	prefix string
 	pairs  [][2]*nn.Var // LB and EMA tensors of equal meaning
 }
+
+// CopyClones gives every LB and EMA the weights of the unit it stands for, as
+// after loading pretrained weights. All variables must have values.
+func (m *Model) CopyClones() error {
+	for j := range m.Partition {
+		source := m.Prefix + m.Backbone.Units[m.Partition[j]+1].Name + "."
+		for _, part := range []string{"lb.", "ema."} {
+			for _, v := range m.Store.Vars() {
+				tail, ok := strings.CutPrefix(v.Name, auxName(j)+part)
+				if !ok || v.Buffer {
+					continue
+				}
+				x := make([]float64, v.Elems())
+				if err := m.Store.Get(source+tail, x); err != nil {
+					return err
+				}
+				if err := m.Store.Set(v.Name, x); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}

@@ -195,3 +195,10 @@ func (t *Trainer) Close() {
 	t.arena.Free()
 	t.boundary.Free()
 }
+
+// Arena is the programs' working memory, which evaluation between steps may use.
+func (t *Trainer) Arena() *exec.Arena { return t.arena }
+
+// Boundary holds the images and what crosses cuts; its content is of no use
+// between steps.
+func (t *Trainer) Boundary() *exec.Arena { return t.boundary }

@@ -1,0 +1,170 @@
+package train
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"manvision/manpp"
+)
+
+// record is one line of a run's log.
+type record struct {
+	Step      int64     `json:"step"`
+	Epoch     int64     `json:"epoch"`
+	Loss      float64   `json:"loss"`   // of the final head
+	Blocks    []float64 `json:"blocks"` // loss of every block
+	Scales    []float64 `json:"s"`      // fusion scalar of every block but the last
+	Distances []float64 `json:"lb_ema"` // ‖LB−EMA‖ of every block but the last
+	LR        float64   `json:"lr"`
+	GradNorm  float64   `json:"grad_norm"`
+	Images    float64   `json:"images_per_second"`
+	DataWait  float64   `json:"data_wait"` // share of the time, 0 to 1
+	Memory    int64     `json:"memory"`    // resident bytes
+	Seconds   float64   `json:"seconds"`   // since this process started training
+	BlockTime []float64 `json:"block_seconds"`
+}
+
+func (r *record) fill(s *manpp.StepReport) {
+	r.Loss, r.LR, r.GradNorm = s.Loss(), s.LR, s.GradNorm
+	r.Blocks, r.Scales, r.Distances, r.BlockTime = r.Blocks[:0], r.Scales[:0], r.Distances[:0], r.BlockTime[:0]
+	for i, b := range s.Blocks {
+		r.Blocks = append(r.Blocks, b.Loss)
+		r.BlockTime = append(r.BlockTime, b.Time.Seconds())
+		if i < len(s.Blocks)-1 {
+			r.Scales = append(r.Scales, b.Scale)
+			r.Distances = append(r.Distances, b.Distance)
+		}
+	}
+}
+
+// logs writes records as JSON lines and CSV. Lines of steps after from, left by a
+// run that went on beyond its last checkpoint, are dropped first.
+type logs struct {
+	json, csv *os.File
+	blocks    int
+}
+
+func openLogs(dir string, from int64, blocks int) (*logs, error) {
+	l := &logs{blocks: blocks}
+	var err error
+	keepJSON := func(line string) bool {
+		var r record
+		return json.Unmarshal([]byte(line), &r) == nil && r.Step <= from
+	}
+	keepCSV := func(line string) bool {
+		first, _, _ := strings.Cut(line, ",")
+		step, err := strconv.ParseInt(first, 10, 64)
+		return err == nil && step <= from || first == "step"
+	}
+	if l.json, err = reopen(filepath.Join(dir, "log.jsonl"), keepJSON, from > 0); err != nil {
+		return nil, err
+	}
+	if l.csv, err = reopen(filepath.Join(dir, "log.csv"), keepCSV, from > 0); err != nil {
+		return nil, err
+	}
+	if st, err := l.csv.Stat(); err == nil && st.Size() == 0 {
+		head := []string{"step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "data_wait", "memory", "seconds"}
+		for i := range blocks {
+			head = append(head, fmt.Sprintf("block%d", i+1))
+		}
+		for i := range blocks - 1 {
+			head = append(head, fmt.Sprintf("s%d", i+1), fmt.Sprintf("lb_ema%d", i+1))
+		}
+		fmt.Fprintln(l.csv, strings.Join(head, ","))
+	}
+	return l, nil
+}
+
+// reopen opens a log for appending with only the lines that keep accepts.
+func reopen(path string, keep func(string) bool, resume bool) (*os.File, error) {
+	var lines []string
+	if f, err := os.Open(path); err == nil && resume {
+		sc := bufio.NewScanner(f)
+		sc.Buffer(nil, 1<<20)
+		for sc.Scan() {
+			if keep(sc.Text()) {
+				lines = append(lines, sc.Text())
+			}
+		}
+		f.Close()
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fmt.Errorf("log: %w", err)
+	}
+	for _, line := range lines {
+		fmt.Fprintln(f, line)
+	}
+	return f, nil
+}
+
+func (l *logs) write(r *record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	if _, err := l.json.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	cells := []string{fmt.Sprint(r.Step), fmt.Sprint(r.Epoch)}
+	for _, v := range []float64{r.Loss, r.LR, r.GradNorm, r.Images, r.DataWait, float64(r.Memory), r.Seconds} {
+		cells = append(cells, strconv.FormatFloat(v, 'g', 7, 64))
+	}
+	for _, v := range r.Blocks {
+		cells = append(cells, strconv.FormatFloat(v, 'g', 7, 64))
+	}
+	for i := range r.Scales {
+		cells = append(cells, strconv.FormatFloat(r.Scales[i], 'g', 7, 64), strconv.FormatFloat(r.Distances[i], 'g', 7, 64))
+	}
+	if _, err := fmt.Fprintln(l.csv, strings.Join(cells, ",")); err != nil {
+		return fmt.Errorf("log: %w", err)
+	}
+	return nil
+}
+
+func (l *logs) close() {
+	l.json.Close()
+	l.csv.Close()
+}
+
+// residentBytes returns the memory that the process holds now and held at most,
+// 0 where the system does not tell.
+func residentBytes() (now, peak int64) {
+	text, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0, 0
+	}
+	for _, line := range strings.Split(string(text), "\n") {
+		for _, f := range []struct {
+			key string
+			to  *int64
+		}{{"VmRSS:", &now}, {"VmHWM:", &peak}} {
+			if rest, ok := strings.CutPrefix(line, f.key); ok {
+				kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
+				*f.to = kb << 10
+			}
+		}
+	}
+	return now, peak
+}
+
+// appendMetrics adds an evaluation's numbers to metrics.jsonl.
+func (r *run) appendMetrics() error {
+	path := filepath.Join(r.cfg.Output, "metrics.jsonl")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	defer f.Close()
+	line, err := json.Marshal(map[string]any{"step": r.step, "metrics": r.metrics})
+	if err != nil {
+		return fmt.Errorf("metrics: %w", err)
+	}
+	_, err = f.Write(append(line, '\n'))
+	return err
+}

@@ -1,0 +1,374 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"manvision/config"
+	"manvision/data"
+	"manvision/detection"
+	"manvision/detection/cocoeval"
+	"manvision/device"
+	"manvision/manpp"
+	"manvision/report/progress"
+	"manvision/weights"
+)
+
+// Options are what a run needs beside its recipe.
+type Options struct {
+	// Open makes the device with a number of threads.
+	Open func(threads int) (device.Device, error)
+	// Resume goes on from the last checkpoint in the recipe's output folder.
+	Resume bool
+	// Progress shows the steps; nil shows nothing.
+	Progress *progress.Progress
+	// Say prints a line of news; nil drops it.
+	Say func(string)
+	// StopAfter ends the run after that step as an interruption does, with a
+	// checkpoint; 0 means never.
+	StopAfter int64
+}
+
+// Result is how a run ended.
+type Result struct {
+	Step       int64
+	Checkpoint string            // the last one
+	Summary    *cocoeval.Summary // of the last evaluation; nil if there was none
+	Stats      data.Stats
+	Seconds    float64
+}
+
+// ErrInterrupted says that a run was stopped before its end; the checkpoint in
+// Result holds everything.
+var ErrInterrupted = errors.New("interrupted")
+
+// run is a training in progress.
+type run struct {
+	cfg     *config.Config
+	o       Options
+	det     *Detector
+	tr      *manpp.Trainer
+	loader  *data.Loader
+	val     *data.CocoDetection
+	pred    *Predictor
+	folder  *weights.Folder
+	logs    *logs
+	skip    map[string]bool
+	report  manpp.StepReport
+	record  record
+	boxes   [][][4]float64
+	labels  [][]int32
+	step    int64
+	total   int64
+	metrics weights.Metrics
+	summary *cocoeval.Summary
+	saved   int64 // step of the last checkpoint, -1 for none
+	path    string
+}
+
+// Run trains a recipe from the start or, with Resume, from its last checkpoint,
+// evaluates as the recipe says, and leaves checkpoints, logs and the resolved
+// recipe in its output folder. When ctx ends, the run stops after the step it is
+// in, saves, and returns ErrInterrupted.
+func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
+	if o.Say == nil {
+		o.Say = func(string) {}
+	}
+	r := &run{cfg: cfg, o: o, skip: map[string]bool{}, saved: -1}
+	defer r.close()
+	if err := r.open(ctx); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	err := r.loop(ctx, start)
+	res := &Result{Step: r.step, Checkpoint: r.path, Summary: r.summary, Stats: r.loader.Stats(), Seconds: time.Since(start).Seconds()}
+	for _, s := range res.Stats.Skipped {
+		o.Say(fmt.Sprintf("skipped: %v", s.Err))
+	}
+	return res, err
+}
+
+func (r *run) open(ctx context.Context) error {
+	cfg := r.cfg
+	if err := EnsureShapes(ctx, cfg.Data, r.o.Say); err != nil {
+		return err
+	}
+	if err := cfg.CheckPaths(); err != nil {
+		return err
+	}
+	src, err := openSplit(cfg.Data, cfg.Data.Train)
+	if err != nil {
+		return err
+	}
+	if text := src.Dataset().Report.String(); text != "" {
+		r.o.Say(text)
+	}
+	if r.val, err = openSplit(cfg.Data, cfg.Data.Val); err != nil {
+		return err
+	}
+	if d := src.Dataset().IDs.Diff(r.val.Dataset().IDs); d != "" {
+		return fmt.Errorf("training and validation data have different categories: %s", d)
+	}
+	if r.loader, err = trainLoader(cfg, src); err != nil {
+		return err
+	}
+	r.total = int64(cfg.Train.TotalSteps(int(r.loader.StepsPerEpoch())))
+	threads := cfg.Threads
+	if threads == 0 {
+		threads = runtime.NumCPU()
+	}
+	dev, err := r.o.Open(threads)
+	if err != nil {
+		return err
+	}
+	if r.det, err = NewDetector(cfg, dev, src.Dataset().IDs); err != nil {
+		return err
+	}
+	if r.tr, err = r.det.NewTrainer(int(r.total)); err != nil {
+		return err
+	}
+	// The largest input first: what does not fit fails now, not after hours.
+	n, h, w := r.det.planSize()
+	if _, err = r.tr.Steps(n, h, w); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.Output, 0o777); err != nil {
+		return fmt.Errorf("output folder: %w", err)
+	}
+	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, "checkpoints"), cfg.Train.Keep); err != nil {
+		return err
+	}
+	if err := r.initialise(); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(cfg.Output, "config.yaml"), cfg.Resolved(), 0o666); err != nil {
+		return fmt.Errorf("resolved recipe: %w", err)
+	}
+	if r.logs, err = openLogs(cfg.Output, r.step, len(r.det.Model.Partition)+1); err != nil {
+		return err
+	}
+	if r.pred, err = NewPredictor(r.det, r.tr.Boundary(), r.tr.Arena()); err != nil {
+		return err
+	}
+	return r.loader.SeekStep(r.step)
+}
+
+// initialise sets all variables: from the last checkpoint, from a pretrained
+// backbone, or drawn.
+func (r *run) initialise() error {
+	last, found := r.folder.Last()
+	if r.o.Resume {
+		if !found {
+			return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, "checkpoints"))
+		}
+		var err error
+		if r.step, err = r.det.resume(r.tr, last); err != nil {
+			return err
+		}
+		r.saved, r.path = r.step, last
+		r.o.Say(fmt.Sprintf("resumed after step %d from %s", r.step, last))
+		return nil
+	}
+	if found {
+		return fmt.Errorf("%s holds checkpoints of an earlier run (last: %s); go on with --resume, or choose another output or remove the folder", r.cfg.Output, filepath.Base(last))
+	}
+	if err := r.det.Store.Realize(); err != nil {
+		return err
+	}
+	if r.cfg.Model.Pretrained != "" {
+		rep, err := r.det.LoadPretrained(r.cfg.Model.Pretrained)
+		if err != nil {
+			return err
+		}
+		r.o.Say(fmt.Sprintf("%s:\n%s", r.cfg.Model.Pretrained, rep))
+	}
+	return nil
+}
+
+func (r *run) loop(ctx context.Context, start time.Time) error {
+	images := 0
+	mark, waited := time.Now(), r.loader.Stats().Wait
+	for r.step < r.total {
+		b, err := r.loader.Next()
+		if err != nil {
+			return r.rescue(err)
+		}
+		detail := (r.step+1)%int64(r.cfg.Train.LogEvery) == 0 || r.step+1 == r.total
+		if err := r.train(b, detail); err != nil {
+			return r.rescue(err)
+		}
+		images += len(b.Samples)
+		epoch := b.Epoch
+		r.loader.Recycle(b)
+		r.step++
+		if detail {
+			now := time.Now()
+			st := r.loader.Stats()
+			r.record.fill(&r.report)
+			r.record.Step, r.record.Epoch = r.step, epoch
+			r.record.Images = float64(images) / now.Sub(mark).Seconds()
+			r.record.DataWait = float64(st.Wait-waited) / float64(now.Sub(mark))
+			r.record.Memory, _ = residentBytes()
+			r.record.Seconds = now.Sub(start).Seconds()
+			if err := r.logs.write(&r.record); err != nil {
+				return r.rescue(err)
+			}
+			images, mark, waited = 0, now, st.Wait
+		}
+		r.show()
+		stop := ctx.Err() != nil || r.o.StopAfter > 0 && r.step >= r.o.StopAfter
+		evalNow := r.cfg.Train.EvalEvery > 0 && r.step%int64(r.cfg.Train.EvalEvery) == 0 || r.step == r.total
+		if evalNow && !stop {
+			if err := r.evaluate(ctx); err != nil {
+				if ctx.Err() == nil {
+					return r.rescue(err)
+				}
+				stop = true
+			}
+			mark, waited = time.Now(), r.loader.Stats().Wait
+		}
+		every := int64(r.cfg.Train.CheckpointEvery)
+		if every > 0 && r.step%every == 0 || r.step == r.total || stop || evalNow {
+			if err := r.save(epoch); err != nil {
+				return err
+			}
+		}
+		if stop && r.step < r.total {
+			return ErrInterrupted
+		}
+	}
+	return nil
+}
+
+// rescue saves what has been trained before an error ends the run.
+func (r *run) rescue(err error) error {
+	if r.step > r.saved && r.step > 0 && !errors.Is(err, errDiverged) {
+		if saveErr := r.save(0); saveErr != nil {
+			return errors.Join(err, saveErr)
+		}
+		r.o.Say(fmt.Sprintf("saved %s before stopping", r.path))
+	}
+	return err
+}
+
+// errDiverged marks errors after which the weights are not worth keeping.
+var errDiverged = errors.New("diverged")
+
+// train does one step on a batch.
+func (r *run) train(b *data.Batch, detail bool) error {
+	s, err := r.tr.Steps(b.N, b.H, b.W)
+	if err != nil {
+		return err
+	}
+	if err := s.Input.Upload(b.Images); err != nil {
+		return err
+	}
+	r.targets(b)
+	if err := detection.TargetsOf(s.Heads).Set(r.boxes, r.labels, r.skip); err != nil {
+		return fmt.Errorf("targets of %s: %w", b.Samples[0].File, err)
+	}
+	if err := r.tr.Run(s, r.step, r.skip, detail, &r.report); err != nil {
+		names := make([]string, len(b.Samples))
+		for i, sample := range b.Samples {
+			names[i] = filepath.Base(sample.File)
+		}
+		return fmt.Errorf("%w: images %v: %w", errDiverged, names, err)
+	}
+	return nil
+}
+
+// targets copies a batch's boxes into reused slices.
+func (r *run) targets(b *data.Batch) {
+	for len(r.boxes) < b.N {
+		r.boxes, r.labels = append(r.boxes, nil), append(r.labels, nil)
+	}
+	r.boxes, r.labels = r.boxes[:b.N], r.labels[:b.N]
+	for i := range b.N {
+		r.boxes[i], r.labels[i] = r.boxes[i][:0], nil
+		if i >= len(b.Samples) {
+			continue
+		}
+		for _, box := range b.Samples[i].Boxes {
+			r.boxes[i] = append(r.boxes[i], [4]float64{float64(box[0]), float64(box[1]), float64(box[2]), float64(box[3])})
+		}
+		r.labels[i] = b.Samples[i].Labels
+	}
+}
+
+func (r *run) show() {
+	if r.o.Progress == nil {
+		return
+	}
+	l := progress.Line{Step: r.step, Steps: r.total, Loss: r.report.Loss(), LR: r.report.LR,
+		ImgPerSec: r.record.Images, DataWait: r.record.DataWait, MemBytes: r.record.Memory}
+	for _, b := range r.report.Blocks {
+		l.BlockLosses = append(l.BlockLosses, b.Loss)
+	}
+	r.o.Progress.Update(l)
+}
+
+func (r *run) say(text string) {
+	if r.o.Progress != nil {
+		r.o.Progress.Println(text)
+		return
+	}
+	r.o.Say(text)
+}
+
+func (r *run) evaluate(ctx context.Context) error {
+	start := time.Now()
+	s, _, err := Evaluate(ctx, r.pred, r.val, nil)
+	if err != nil {
+		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
+	}
+	r.summary = s
+	r.metrics = weights.Metrics{}
+	for _, m := range s.Metrics() {
+		r.metrics[m.Key] = m.Value
+	}
+	r.say(fmt.Sprintf("step %d: AP %.3f  AP50 %.3f  AP75 %.3f on %d images in %.1f s", r.step, s.AP, s.AP50, s.AP75, s.Images, time.Since(start).Seconds()))
+	return r.appendMetrics()
+}
+
+func (r *run) save(epoch int64) error {
+	metrics := r.metrics
+	c, err := r.det.checkpoint(r.tr, r.step, epoch, metrics)
+	if err != nil {
+		return err
+	}
+	path, err := r.folder.Save(c)
+	if err != nil {
+		if r.saved >= 0 {
+			return fmt.Errorf("%w; the checkpoint of step %d is intact: make room and go on with --resume", err, r.saved)
+		}
+		return err
+	}
+	r.path, r.saved = path, r.step
+	r.metrics = nil
+	return nil
+}
+
+func (r *run) close() {
+	if r.loader != nil {
+		r.loader.Close()
+	}
+	if r.logs != nil {
+		r.logs.close()
+	}
+	if r.pred != nil {
+		r.pred.Close()
+	}
+	if r.tr != nil {
+		r.tr.Close()
+	}
+	if r.det != nil {
+		dev := r.det.Store.Device()
+		r.det.Store.Free()
+		dev.Close()
+	}
+}

@@ -1,0 +1,145 @@
+package train
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"manvision/data/coco"
+	"manvision/manpp"
+	"manvision/weights"
+)
+
+// checkpoint reads the whole state of a run after step steps into host memory.
+func (d *Detector) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weights.Metrics) (*weights.Checkpoint, error) {
+	c := &weights.Checkpoint{Meta: weights.Meta{Identity: d.Identity(), Step: step, Epoch: epoch, Metrics: metrics, Config: string(d.Config.Resolved())}}
+	if ap, ok := metrics["AP"]; ok {
+		c.Meta.Score = &ap
+	}
+	var err error
+	if c.Meta.IDMap, err = json.Marshal(d.IDs); err != nil {
+		return nil, err
+	}
+	if c.Meta.Sampler, err = json.Marshal(map[string]any{"seed": d.Config.Seed, "step": step}); err != nil {
+		return nil, err
+	}
+	if c.Meta.EMA, err = json.Marshal(map[string]any{"momentum": d.Model.EMAMomentum}); err != nil {
+		return nil, err
+	}
+	for _, v := range d.Store.Vars() {
+		t := weights.Tensor{Name: v.Name, Shape: v.Shape, Data: make([]float32, v.Elems())}
+		if err := d.Store.Get(v.Name, t.Data); err != nil {
+			return nil, err
+		}
+		if v.Buffer {
+			c.Buffers = append(c.Buffers, t)
+		} else {
+			c.Params = append(c.Params, t)
+		}
+	}
+	for _, s := range tr.Opt.States() {
+		t := weights.Tensor{Name: s.Name + "/" + s.Param, Shape: s.Shape, Data: make([]float32, s.Tensor.Desc.Elems())}
+		if err := s.Tensor.Download(t.Data); err != nil {
+			return nil, err
+		}
+		c.Optimizer = append(c.Optimizer, t)
+	}
+	return c, nil
+}
+
+// resume puts a checkpoint's whole state back and returns the steps done.
+func (d *Detector) resume(tr *manpp.Trainer, path string) (int64, error) {
+	c, err := weights.Load(path)
+	if err != nil {
+		return 0, err
+	}
+	if err := c.Meta.Identity.CheckResume(path, d.Identity()); err != nil {
+		return 0, err
+	}
+	if err := d.checkIDs(path, c.Meta.IDMap); err != nil {
+		return 0, err
+	}
+	var sampler struct{ Seed uint64 }
+	if err := json.Unmarshal(c.Meta.Sampler, &sampler); err != nil {
+		return 0, fmt.Errorf("%s: sampler state: %w", path, err)
+	}
+	if sampler.Seed != d.Config.Seed {
+		return 0, fmt.Errorf("%s: was trained with seed %d, the recipe says %d: the order of the data would change; use --set seed=%d", path, sampler.Seed, d.Config.Seed, sampler.Seed)
+	}
+	if err := d.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), ""); err != nil {
+		return 0, err
+	}
+	stored := map[string]weights.Tensor{}
+	for _, t := range c.Optimizer {
+		stored[t.Name] = t
+	}
+	for _, s := range tr.Opt.States() {
+		t, ok := stored[s.Name+"/"+s.Param]
+		if !ok || len(t.Data) != s.Tensor.Desc.Elems() {
+			return 0, fmt.Errorf("%s: no optimizer state %s of %s: the optimizer changed; start anew with model.pretrained", path, s.Name, s.Param)
+		}
+		if err := s.Tensor.Upload(t.Data); err != nil {
+			return 0, err
+		}
+	}
+	return c.Meta.Step, nil
+}
+
+// LoadCheckpoint fills the parameters and running statistics that inference
+// needs from a checkpoint of the same model; auxiliary parts are passed over.
+func (d *Detector) LoadCheckpoint(path string) error {
+	c, err := weights.LoadParams(path)
+	if err != nil {
+		return err
+	}
+	if err := c.Meta.Identity.CheckInference(path, d.Identity()); err != nil {
+		return err
+	}
+	if err := d.checkIDs(path, c.Meta.IDMap); err != nil {
+		return err
+	}
+	return d.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), manpp.AuxPrefix)
+}
+
+// checkIDs compares the categories that a checkpoint was trained on with the
+// data's.
+func (d *Detector) checkIDs(path string, raw json.RawMessage) error {
+	ids := new(coco.IDMap)
+	if err := json.Unmarshal(raw, ids); err != nil {
+		return fmt.Errorf("%s: id map: %w", path, err)
+	}
+	if diff := ids.Diff(d.IDs); diff != "" {
+		return fmt.Errorf("%s: was trained on other categories than the data has: %s", path, diff)
+	}
+	return nil
+}
+
+// setAll writes every variable of the model from tensors but those whose name
+// starts with skip.
+func (d *Detector) setAll(path string, tensors []weights.Tensor, skip string) error {
+	aux := func(name string) bool { return skip != "" && strings.HasPrefix(name, skip) }
+	var want, have []weights.Tensor
+	for _, v := range d.Store.Vars() {
+		if !aux(v.Name) {
+			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
+		}
+	}
+	for _, t := range tensors {
+		if !aux(t.Name) {
+			have = append(have, t)
+		}
+	}
+	r := weights.Match(want, have)
+	if err := r.Require(1); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, t := range have {
+		if _, ok := d.Store.Lookup(t.Name); !ok {
+			continue
+		}
+		if err := setVar(d.Store, t.Name, t); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+	}
+	return nil
+}
