@@ -32,6 +32,9 @@ type Summary struct {
 	SkippedImages     int `json:"skipped_unknown_images"`
 	SkippedCategories int `json:"skipped_unknown_categories"`
 
+	// Warnings are oddities of the ground truth that bear on the numbers.
+	Warnings []string `json:"warnings,omitempty"`
+
 	MaxDets  [3]int    `json:"max_dets"`
 	PerClass []ClassAP `json:"per_class"` // by label
 }
@@ -81,6 +84,15 @@ func (e *Evaluator) summarize(scores []classScore) *Summary {
 	}
 	if e.segm {
 		s.IoU = "segm"
+	}
+	for _, f := range e.gt.Report.Findings {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d x %s (%s)", f.Count, f.Reason, f.Examples[0]))
+	}
+	if n := e.skippedImages; n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d detections of unknown images left out", n))
+	}
+	if n := e.skippedCategories; n > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d detections of unknown categories left out", n))
 	}
 	const at75 = 5 // position of 0.75 in thresholds
 	for l := range scores {
