@@ -12,7 +12,7 @@ import (
 
 // The finite-difference suite: every operation's gradient at graph level, on the
 // reference device in float64. Central differences (f(x+h)−f(x−h))/2h with h =
-// fdStep: their error is of order h²·f''', 1e-11 here, and the rounding of f, some
+// fdStep: their error is of order h², 1e-10 times the third derivative, and the rounding of f, some
 // 1e-15/h = 1e-10. Every gradient must agree within fdTolerance of the largest
 // gradient of its tensor plus fdTolerance.
 const (
