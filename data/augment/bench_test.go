@@ -1,38 +1,57 @@
 package augment
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"manvision/internal/testdata"
 )
 
-// BenchmarkRender600 is one worker's work on a COCO image: read, decode, short
-// side 600, long side at most 1000, normalise into the canvas.
-func BenchmarkRender600(b *testing.B) {
+// BenchmarkRender is one worker's work on a COCO image: read, decode, resize,
+// normalise into the canvas; at several short sides, with and without decoding
+// at reduced size.
+func BenchmarkRender(b *testing.B) {
 	files, _ := filepath.Glob(filepath.Join(testdata.Shared(b, "coco/train2017"), "*.jpg"))
-	cfg := Config{Resize: Resize{ShortSides: []int{600}, LongMax: 1000}}
-	r, err := NewRenderer(cfg)
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer r.Close()
-	dst := make([]float32, 1024*1024*3)
-	for i := 0; b.Loop(); i++ {
-		w, h, err := r.Open(files[i%len(files)], 0, 0)
-		if err != nil {
-			b.Fatal(err)
+	for _, c := range []struct {
+		short   int
+		reduced bool
+	}{{600, false}, {320, false}, {200, false}, {200, true}} {
+		name := fmt.Sprintf("short=%d", c.short)
+		if c.reduced {
+			name += "/reduced"
 		}
-		rng := NewRandom(1, uint64(i))
-		p := cfg.Plan(&rng, w, h)
-		cw, ch := (p.InW+31)/32*32, (p.InH+31)/32*32
-		if err := r.Draw(p, dst[:cw*ch*3], ch, cw); err != nil {
-			b.Fatal(err)
-		}
+		b.Run(name, func(b *testing.B) {
+			cfg := Config{Resize: Resize{ShortSides: []int{c.short}, LongMax: 1000}, ReducedDecode: c.reduced}
+			r, err := NewRenderer(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			sizes := make([]Params, len(files))
+			for i, f := range files {
+				w, h, err := r.Open(f, 0, 0)
+				if err != nil {
+					b.Fatal(err)
+				}
+				rng := NewRandom(1, uint64(i))
+				sizes[i] = cfg.Plan(&rng, w, h)
+			}
+			r.Times = Times{}
+			dst := make([]float32, 1024*1024*3)
+			for i := 0; b.Loop(); i++ {
+				p := sizes[i%len(files)]
+				cw, ch := (p.InW+31)/32*32, (p.InH+31)/32*32
+				if err := r.Render(files[i%len(files)], p, dst[:cw*ch*3], ch, cw); err != nil {
+					b.Fatal(err)
+				}
+			}
+			per := func(name string, d time.Duration) { b.ReportMetric(d.Seconds()*1e3/float64(b.N), name) }
+			per("read-ms", r.Times.Read)
+			per("decode-ms", r.Times.Decode)
+			per("resize-ms", r.Times.Resize)
+			per("norm-ms", r.Times.Normalize)
+		})
 	}
-	per := func(name string, d float64) { b.ReportMetric(d/1e6/float64(b.N), name) }
-	per("read-ms", float64(r.Times.Read))
-	per("decode-ms", float64(r.Times.Decode))
-	per("resize-ms", float64(r.Times.Resize))
-	per("norm-ms", float64(r.Times.Normalize))
 }

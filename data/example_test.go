@@ -1,0 +1,56 @@
+package data_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+
+	"manvision/data"
+	"manvision/data/augment"
+	"manvision/data/coco"
+	"manvision/data/shapes"
+)
+
+// A data set on disk becomes batches of normalised images with boxes.
+func ExampleLoader() {
+	dir, err := os.MkdirTemp("", "shapes")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if _, _, err := shapes.Write(context.Background(), dir, shapes.Options{Train: 10, Seed: 1}); err != nil {
+		panic(err)
+	}
+	ds, err := coco.Read(shapes.InstancesFile(dir, shapes.TrainPart), coco.Options{})
+	if err != nil {
+		panic(err)
+	}
+	src, err := data.NewCocoDetection(ds, shapes.ImageDir(dir, shapes.TrainPart), data.DetectionOptions{})
+	if err != nil {
+		panic(err)
+	}
+	l, err := data.NewLoader(src, data.LoaderConfig{
+		Batch: 4, Shuffle: true, Seed: 1, Epochs: 1, Workers: 2,
+		Augment: augment.Config{Resize: augment.Resize{ShortSides: []int{96}}, FlipProb: 0.5},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	for {
+		b, err := l.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(b.Epoch, b.Step, b.N, b.H, b.W, b.C, len(b.Samples))
+		l.Recycle(b)
+	}
+	// Output:
+	// 0 0 4 96 96 3 4
+	// 0 1 4 96 96 3 4
+	// 0 2 4 96 96 3 4
+}
