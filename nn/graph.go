@@ -1,7 +1,9 @@
 package nn
 
 import (
+	"errors"
 	"fmt"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -42,6 +44,8 @@ type Graph struct {
 	posts  []exec.Post
 	params []*Var           // trainable, in order of first use
 	nodes  []*gorgonia.Node // of params
+
+	differentiated bool
 }
 
 // normEps is the ε of every batch norm, PyTorch's default.
@@ -177,6 +181,15 @@ type Layer struct {
 	BiasInit Init // nil: zero
 }
 
+// channels is the size of the last axis of a layer's input.
+func (g *Graph) channels(x *gorgonia.Node, name string) int {
+	if x == nil || x.Dims() < 2 {
+		g.Fail(fmt.Errorf("%s: the input must have an axis of channels after the batch's", name))
+		return 0
+	}
+	return x.Shape()[x.Dims()-1]
+}
+
 // Conv is a convolution layer with parameters name.weight and name.bias.
 func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
 	if g.err != nil {
@@ -186,8 +199,14 @@ func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
 	if init == nil {
 		init = KaimingFanOut
 	}
-	groups := max(l.Groups, 1)
-	in := x.Shape()[len(x.Shape())-1]
+	groups := orOne(l.Groups)
+	in := g.channels(x, name)
+	if g.err == nil && (groups < 1 || in%groups != 0) {
+		g.Fail(fmt.Errorf("%s: %d groups do not divide %d input channels", name, groups, in))
+	}
+	if g.err != nil {
+		return nil
+	}
 	w := g.Filter(name+".weight", []int{l.Out, in / groups, l.Kernel, l.Kernel}, groups, init)
 	var b *gorgonia.Node
 	if l.Bias {
@@ -206,7 +225,10 @@ func (g *Graph) Norm(x *gorgonia.Node, name string, relu bool) *gorgonia.Node {
 	if g.err != nil {
 		return nil
 	}
-	c := x.Shape()[len(x.Shape())-1]
+	c := g.channels(x, name)
+	if g.err != nil {
+		return nil
+	}
 	gamma := g.Weight(name+".weight", []int{c}, Constant(1))
 	beta := g.Weight(name+".bias", []int{c}, Constant(0))
 	mean, rmean := g.buffer(name+".running_mean", c, 0)
@@ -239,7 +261,11 @@ func (g *Graph) FC(x *gorgonia.Node, name string, out int, init Init) *gorgonia.
 	if g.err != nil {
 		return nil
 	}
-	w := g.Weight(name+".weight", []int{out, x.Shape()[1]}, init)
+	in := g.channels(x, name)
+	if g.err != nil {
+		return nil
+	}
+	w := g.Weight(name+".weight", []int{out, in}, init)
 	b := g.Weight(name+".bias", []int{out}, Constant(0))
 	return g.try(name, func() (*gorgonia.Node, error) { return Linear(x, w, b) })
 }
@@ -321,12 +347,25 @@ func (g *Graph) Gradients(losses ...*gorgonia.Node) ([]Gradient, error) {
 	if g.err != nil {
 		return nil, g.err
 	}
+	if g.differentiated {
+		return nil, errors.New("gradients: a graph can be differentiated once; sum the losses")
+	}
+	if err := present("gradients", losses...); err != nil || len(losses) == 0 {
+		return nil, errors.Join(errors.New("gradients: a loss is missing"), err)
+	}
+	g.differentiated = true
 	total := losses[0]
 	for _, l := range losses[1:] {
 		total = g.Add(total, l)
 	}
 	if g.err != nil {
 		return nil, g.err
+	}
+	if len(g.nodes) == 0 {
+		return nil, nil
+	}
+	if idle := g.unused(total); len(idle) > 0 {
+		return nil, fmt.Errorf("gradients: the loss does not depend on %s; freeze what is not trained or leave it out of the graph", strings.Join(idle, ", "))
 	}
 	grads, err := gorgonia.Grad(total, g.nodes...)
 	if err != nil {
@@ -337,6 +376,38 @@ func (g *Graph) Gradients(losses ...*gorgonia.Node) ([]Gradient, error) {
 		out[i] = Gradient{g.params[i], n}
 	}
 	return out, nil
+}
+
+// unused names the trainable parameters that a loss gives no gradient to.
+func (g *Graph) unused(loss *gorgonia.Node) []string {
+	reached := map[*gorgonia.Node]bool{}
+	stack := []*gorgonia.Node{loss}
+	for len(stack) > 0 {
+		n := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		if reached[n] {
+			continue
+		}
+		reached[n] = true
+		d, ok := n.Op().(gorgonia.SDOp)
+		if !ok {
+			continue
+		}
+		it := g.E.From(n.ID())
+		for _, wrt := range d.DiffWRT(it.Len()) {
+			it.Next()
+			if wrt {
+				stack = append(stack, it.Node().(*gorgonia.Node))
+			}
+		}
+	}
+	var names []string
+	for i, n := range g.nodes {
+		if !reached[n] {
+			names = append(names, g.params[i].Name)
+		}
+	}
+	return names
 }
 
 // Compile makes a program of the graph that computes what is bound by Write, the

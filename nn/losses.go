@@ -19,6 +19,9 @@ func rows(x *gorgonia.Node) (n, last int) {
 // [...,classes] against labels int32 [...], divided by norm [1]. The result is a
 // scalar.
 func FocalLoss(logits, labels, norm *gorgonia.Node, alpha, gamma float64) (*gorgonia.Node, error) {
+	if err := present("focal loss", logits, labels, norm); err != nil {
+		return nil, err
+	}
 	if logits.Dims() < 2 {
 		return nil, fmt.Errorf("focal loss: logits %v", logits.Shape())
 	}
@@ -35,6 +38,9 @@ func FocalLoss(logits, labels, norm *gorgonia.Node, alpha, gamma float64) (*gorg
 // the same shape over rows whose label is a class, divided by norm [1]. The
 // result is a scalar.
 func SmoothL1(pred, target, labels, norm *gorgonia.Node, beta float64) (*gorgonia.Node, error) {
+	if err := present("smooth-L1", pred, target, labels, norm); err != nil {
+		return nil, err
+	}
 	if pred.Dims() < 2 || !pred.Shape().Eq(target.Shape()) {
 		return nil, fmt.Errorf("smooth-L1: shapes %v and %v", pred.Shape(), target.Shape())
 	}
@@ -51,6 +57,9 @@ func SmoothL1(pred, target, labels, norm *gorgonia.Node, beta float64) (*gorgoni
 // softmax(logits)[label]: logits [...,classes], labels int32 [...]. The result is
 // a scalar.
 func CrossEntropy(logits, labels *gorgonia.Node, ignore int32) (*gorgonia.Node, error) {
+	if err := present("cross-entropy", logits, labels); err != nil {
+		return nil, err
+	}
 	if logits.Dims() < 2 {
 		return nil, fmt.Errorf("cross-entropy: logits %v", logits.Shape())
 	}

@@ -9,6 +9,9 @@ import (
 )
 
 func normDesc(x *gorgonia.Node, eps float64, relu, global bool) (device.BatchNorm, error) {
+	if err := present("batch norm", x); err != nil {
+		return device.BatchNorm{}, err
+	}
 	s := x.Shape()
 	switch len(s) {
 	case 2:

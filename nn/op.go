@@ -76,6 +76,16 @@ func (o *op) SymDiff(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes,
 	return o.grad(in, out, dy)
 }
 
+// present reports a nil among the inputs of an operation.
+func present(kind string, in ...*gorgonia.Node) error {
+	for i, n := range in {
+		if n == nil {
+			return fmt.Errorf("%s: input %d is nil", kind, i)
+		}
+	}
+	return nil
+}
+
 type gradient func(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error)
 
 // apply makes a node of a descriptor. shape is the shape of output 0; wrt says
@@ -89,10 +99,10 @@ func apply(desc device.Op, shape tensor.Shape, wrt []bool, grad gradient, in ...
 		return nil, fmt.Errorf("%s: %d inputs, want %d", desc.Kind(), len(in), len(want))
 	}
 	o := &op{desc: desc, serial: serials.Add(1), shape: shape, wrt: wrt, grad: grad}
+	if err := present(desc.Kind(), in...); err != nil {
+		return nil, err
+	}
 	for i, n := range in {
-		if n == nil {
-			return nil, fmt.Errorf("%s: input %d is nil", desc.Kind(), i)
-		}
 		if n.Shape().TotalSize() != want[i].Elems() || n.Dtype() != gorgoniaType(want[i].DType) {
 			return nil, fmt.Errorf("%s: input %d is %v%v, want %v", desc.Kind(), i, n.Dtype(), n.Shape(), want[i])
 		}
@@ -148,7 +158,15 @@ func output(n *gorgonia.Node, i int) (*gorgonia.Node, error) {
 
 // Reshape shows x's elements, row-major, in another shape of as many elements.
 func Reshape(x *gorgonia.Node, shape ...int) (*gorgonia.Node, error) {
+	if err := present("reshape", x); err != nil {
+		return nil, err
+	}
 	s := tensor.Shape(append([]int{}, shape...))
+	for _, d := range s {
+		if d < 1 {
+			return nil, fmt.Errorf("reshape of %v to %v: size below 1", x.Shape(), s)
+		}
+	}
 	if s.TotalSize() != x.Shape().TotalSize() {
 		return nil, fmt.Errorf("reshape: %v has %d elements, %v has %d", x.Shape(), x.Shape().TotalSize(), s, s.TotalSize())
 	}

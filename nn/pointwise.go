@@ -10,6 +10,9 @@ import (
 
 // ReLU is max(x, 0).
 func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("relu", x); err != nil {
+		return nil, err
+	}
 	grad := func(_ gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, error) {
 		dx, err := reluGrad(y, dy)
 		return nodes(err, dx)
@@ -25,6 +28,9 @@ func reluGrad(y, dy *gorgonia.Node) (*gorgonia.Node, error) {
 
 // Add is a + b, both of one shape.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("add", a, b); err != nil {
+		return nil, err
+	}
 	if !a.Shape().Eq(b.Shape()) {
 		return nil, fmt.Errorf("add: shapes %v and %v differ", a.Shape(), b.Shape())
 	}
@@ -36,6 +42,9 @@ func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 
 // AddReLU is max(a+b, 0), the end of a residual unit.
 func AddReLU(a, b *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("add", a, b); err != nil {
+		return nil, err
+	}
 	if !a.Shape().Eq(b.Shape()) {
 		return nil, fmt.Errorf("add: shapes %v and %v differ", a.Shape(), b.Shape())
 	}
@@ -54,6 +63,9 @@ func plain(n *gorgonia.Node) device.Desc {
 // lb and ema have one shape; s is [1]. MAN is Fuse with s fixed at 1. Gradients
 // flow into all three.
 func Fuse(s, lb, ema *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("fuse", s, lb, ema); err != nil {
+		return nil, err
+	}
 	if !lb.Shape().Eq(ema.Shape()) {
 		return nil, fmt.Errorf("fuse: shapes %v and %v differ", lb.Shape(), ema.Shape())
 	}

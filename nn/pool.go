@@ -18,6 +18,9 @@ type PoolOptions struct {
 }
 
 func poolDesc(x *gorgonia.Node, o PoolOptions) (device.Pool, error) {
+	if err := present("pooling", x); err != nil {
+		return device.Pool{}, err
+	}
 	if x.Dims() != 4 {
 		return device.Pool{}, fmt.Errorf("pooling: x %v must be [N,H,W,C]", x.Shape())
 	}
@@ -61,6 +64,9 @@ func AvgPool(x *gorgonia.Node, o PoolOptions) (*gorgonia.Node, error) {
 
 // GlobalAvgPool averages each map: [N,H,W,C] to [N,C].
 func GlobalAvgPool(x *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("global pooling", x); err != nil {
+		return nil, err
+	}
 	if x.Dims() != 4 {
 		return nil, fmt.Errorf("global pooling: x %v must be [N,H,W,C]", x.Shape())
 	}
@@ -75,6 +81,9 @@ func GlobalAvgPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 
 // Resize interpolates x [N,H,W,C] to [N,h,w,C].
 func Resize(x *gorgonia.Node, h, w int, mode device.ResizeMode) (*gorgonia.Node, error) {
+	if err := present("resize", x); err != nil {
+		return nil, err
+	}
 	if x.Dims() != 4 {
 		return nil, fmt.Errorf("resize: x %v must be [N,H,W,C]", x.Shape())
 	}

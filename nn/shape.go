@@ -22,6 +22,9 @@ func Concat(axis int, xs ...*gorgonia.Node) (*gorgonia.Node, error) {
 	if len(xs) == 0 {
 		return nil, fmt.Errorf("concat of nothing")
 	}
+	if err := present("concat", xs...); err != nil {
+		return nil, err
+	}
 	first := xs[0].Shape()
 	if axis < 0 || axis >= len(first) {
 		return nil, fmt.Errorf("concat: axis %d of shape %v", axis, first)
@@ -64,6 +67,9 @@ func Concat(axis int, xs ...*gorgonia.Node) (*gorgonia.Node, error) {
 
 // Slice takes [from, to) of x along an axis.
 func Slice(x *gorgonia.Node, axis, from, to int) (*gorgonia.Node, error) {
+	if err := present("slice", x); err != nil {
+		return nil, err
+	}
 	s := x.Shape()
 	if axis < 0 || axis >= len(s) || from < 0 || to > s[axis] || from >= to {
 		return nil, fmt.Errorf("slice [%d,%d) of axis %d of shape %v", from, to, axis, s)
@@ -81,6 +87,9 @@ func Slice(x *gorgonia.Node, axis, from, to int) (*gorgonia.Node, error) {
 
 // Linear is x·wᵀ + b: x [M,K], w [N,K], b [N] or nil; the result is [M,N].
 func Linear(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
+	if err := present("linear", x, w); err != nil {
+		return nil, err
+	}
 	if x.Dims() != 2 || w.Dims() != 2 || x.Shape()[1] != w.Shape()[1] {
 		return nil, fmt.Errorf("linear: x %v and w %v", x.Shape(), w.Shape())
 	}
