@@ -162,6 +162,7 @@ type Renderer struct {
 	scale, shift [3]float32
 	file         []byte
 	src, in, hsv gocv.Mat
+	opened       bool // src holds the image to draw
 	// Times sums up over all images.
 	Times Times
 }
@@ -191,6 +192,7 @@ func (r *Renderer) Open(path string, w, h int) (int, int, error) {
 
 func (r *Renderer) open(path string, o DecodeOptions) (int, int, error) {
 	t0 := time.Now()
+	r.opened = false
 	var err error
 	if r.file, err = ReadFile(path, r.file); err != nil {
 		return 0, 0, err
@@ -202,6 +204,7 @@ func (r *Renderer) open(path string, o DecodeOptions) (int, int, error) {
 	if err != nil {
 		return 0, 0, err
 	}
+	r.opened = true
 	return r.src.Cols(), r.src.Rows(), nil
 }
 
@@ -223,7 +226,7 @@ func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 	if p.InW < 1 || p.InH < 1 || p.InW > w || p.InH > h || len(dst) != h*w*3 {
 		return fmt.Errorf("image of %dx%d does not fit a canvas of %dx%d with %d floats", p.InW, p.InH, w, h, len(dst))
 	}
-	if r.src.Empty() {
+	if !r.opened {
 		return fmt.Errorf("no image is open")
 	}
 	t0 := time.Now()
@@ -241,8 +244,7 @@ func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 	r.Times.Normalize += time.Since(t2)
 	if p.Colour.On && img == &r.src {
 		// The jitter changed the opened image itself: it cannot be drawn twice.
-		r.src.Close()
-		r.src = gocv.NewMat()
+		r.opened = false
 	}
 	return nil
 }

@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 
+	"gocv.io/x/gocv"
+
 	"manvision/internal/testdata"
 )
 
@@ -190,7 +192,7 @@ func TestBadFiles(t *testing.T) {
 	if err := syscall.Mkfifo(pipe, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct{ path, want string }{
+	for i, c := range []struct{ path, want string }{
 		{filepath.Join(dir, "missing.jpg"), "does not exist"},
 		{dir, "is a folder"},
 		{write("empty.jpg", nil), "the file is empty"},
@@ -202,6 +204,10 @@ func TestBadFiles(t *testing.T) {
 		{pipe, "not a regular file"},
 	} {
 		r, _ := NewRenderer(identity())
+		// An image opened before must not pass for the bad one.
+		if _, _, err := r.Open("testdata/"+[]string{"plain.jpg", "plain.png"}[i%2], 0, 0); err != nil {
+			t.Fatal(err)
+		}
 		_, _, err := r.Open(c.path, 0, 0)
 		var ie *ImageError
 		if !errors.As(err, &ie) || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), c.path) {
@@ -216,6 +222,93 @@ func TestBadFiles(t *testing.T) {
 	defer r.Close()
 	if _, _, err := r.Open("testdata/plain.png", 21, 14); err == nil || !strings.Contains(err.Error(), "the image is 20x14 but its annotations are for 21x14") {
 		t.Errorf("wrong size: %v", err)
+	}
+}
+
+// A truncated JPEG that was given an end-of-image marker again looks whole from
+// outside; decoders fill it with grey. Bytes between segments harm nothing.
+func TestDamagedInside(t *testing.T) {
+	r, _ := NewRenderer(identity())
+	defer r.Close()
+	dir := t.TempDir()
+	for _, name := range []string{"plain.jpg", "progressive.jpg", "grey.jpg"} {
+		whole, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, name)
+		b := append(bytes.Clone(whole[:len(whole)-12]), 0xff, 0xd9)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := r.Inspect(path, 0, 0); err != nil {
+			t.Errorf("%s: the container is whole, but %v", name, err)
+		}
+		if _, _, err := r.Open(path, 0, 0); err == nil || !strings.Contains(err.Error(), "damaged JPEG: Corrupt JPEG data") {
+			t.Errorf("%s cut and closed again: %v", name, err)
+		}
+		b = append(bytes.Clone(whole[:2]), append([]byte{0, 0, 0}, whole[2:]...)...)
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := r.Open(path, 0, 0); err != nil {
+			t.Errorf("%s with stray bytes: %v", name, err)
+		}
+	}
+}
+
+// Bytes changed at random end in an image or an *ImageError, never in a crash.
+func TestRandomDamage(t *testing.T) {
+	r, _ := NewRenderer(identity())
+	defer r.Close()
+	path := filepath.Join(t.TempDir(), "image")
+	rng := NewRandom(1)
+	for _, name := range []string{"plain.jpg", "progressive.jpg", "exif6.jpg", "cmyk.jpg", "grey.jpg", "plain.png", "grey16.png", "palette.png", "alpha.png"} {
+		whole, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 150 {
+			b := bytes.Clone(whole)
+			for range 1 + rng.Intn(4) {
+				b[rng.Intn(len(b))] = byte(rng.Uint64())
+			}
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			var ie *ImageError
+			if _, _, err := r.Open(path, 20, 14); err != nil && !errors.As(err, &ie) {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// Both ways to decode a JPEG give the same pixels, at any scale.
+func TestJPEGEqualsOpenCV(t *testing.T) {
+	files, _ := filepath.Glob(filepath.Join(testdata.Shared(t, "coco/train2017"), "*.jpg"))
+	a, b := gocv.NewMat(), gocv.NewMat()
+	defer a.Close()
+	defer b.Close()
+	for i, path := range append(files, "testdata/progressive.jpg", "testdata/grey.jpg") {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for reduce, flag := range map[int]gocv.IMReadFlag{1: gocv.IMReadColor, 2: gocv.IMReadReducedColor2, 8: gocv.IMReadReducedColor8} {
+			if reduce > 1 && i%8 != 0 {
+				continue
+			}
+			if done, err := decodeJPEG(a, raw, reduce); !done || err != nil {
+				t.Fatalf("%s: %v %v", path, done, err)
+			}
+			if err := decodeInto(b, raw, int(flag)); err != nil {
+				t.Fatal(err)
+			}
+			if a.Cols() != b.Cols() || a.Rows() != b.Rows() || !bytes.Equal(a.ToBytes(), b.ToBytes()) {
+				t.Errorf("%s at 1/%d: pixels differ from OpenCV's", path, reduce)
+			}
+		}
 	}
 }
 

@@ -31,8 +31,8 @@ var pngMagic = []byte("\x89PNG\r\n\x1a\n")
 // ReadHeader walks the container of an image file held in memory up to its end
 // and reports its size. Decoders fill the missing rows of a truncated JPEG with
 // grey and only warn, so a JPEG whose end-of-image marker is missing, or a PNG
-// without its IEND chunk, is an error here. Damage inside the compressed data
-// that leaves the markers in order is not seen.
+// without its IEND chunk, is an error here. Damage inside the compressed data is
+// seen by decoding only.
 func ReadHeader(buf []byte) (Header, error) {
 	switch {
 	case len(buf) >= 2 && buf[0] == 0xff && buf[1] == 0xd8:

@@ -1,5 +1,5 @@
-// OpenCV calls that gocv lacks (thread count, a decode that reuses memory and
-// catches exceptions) and the two loops over pixels that it has no kernel for.
+// OpenCV calls that gocv lacks (thread count, a decode that catches
+// exceptions) and the two loops over pixels that it has no kernel for.
 #include "cv.h"
 
 #include <math.h>
@@ -22,6 +22,9 @@ void mv_single_thread(void) {
 int mv_decode(void *mat, const unsigned char *buf, long n, int flags, char *msg, int msglen) {
 	cv::Mat *dst = (cv::Mat *)mat;
 	msg[0] = 0;
+	// Where no decoder knows the format, imdecode leaves dst as it was: without
+	// this an earlier image would pass for this one.
+	dst->release();
 	try {
 		cv::Mat in(1, (int)n, CV_8UC1, (void *)buf);
 		cv::Mat out = cv::imdecode(in, flags, dst);

@@ -2,6 +2,7 @@ package augment
 
 /*
 #cgo pkg-config: opencv4
+#cgo LDFLAGS: -ljpeg
 #cgo CXXFLAGS: -std=c++11 -O3
 #include <stdlib.h>
 #include "cv.h"
@@ -21,8 +22,7 @@ func init() { C.mv_single_thread() }
 
 var errNotAnImage = errors.New("not an image OpenCV can decode")
 
-// decodeInto decodes the image file in buf into m and reuses its memory where
-// the size stays the same. No C++ exception leaves it: thrown through cgo it
+// decodeInto decodes the image file in buf into m. No C++ exception leaves it: thrown through cgo it
 // would end the process.
 func decodeInto(m gocv.Mat, buf []byte, flags int) error {
 	var msg [256]C.char
@@ -34,6 +34,20 @@ func decodeInto(m gocv.Mat, buf []byte, flags int) error {
 		return errors.New(C.GoString(&msg[0]))
 	}
 	return errNotAnImage
+}
+
+// decodeJPEG decodes a JPEG into m as stored, at 1/reduce of its size. done is
+// false for the forms that are left to decodeInto.
+func decodeJPEG(m gocv.Mat, buf []byte, reduce int) (done bool, err error) {
+	var msg [256]C.char
+	rc := C.mv_decode_jpeg(unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&buf[0])), C.long(len(buf)), C.int(reduce), &msg[0], C.int(len(msg)))
+	switch rc {
+	case 0:
+		return true, nil
+	case 3:
+		return false, nil
+	}
+	return true, errors.New(C.GoString(&msg[0]))
 }
 
 // plane is a view of an 8-bit BGR Mat's pixels.

@@ -7,10 +7,14 @@ extern "C" {
 // mv_single_thread turns OpenCV's own threading off for the process.
 void mv_single_thread(void);
 
-// mv_decode decodes an image file held in buf into the cv::Mat at mat, reusing
-// its memory where the size matches. 0: decoded; 1: not decodable; 2: OpenCV
+// mv_decode decodes an image file held in buf into the cv::Mat at mat. 0: decoded; 1: not decodable; 2: OpenCV
 // threw, text in msg.
 int mv_decode(void *mat, const unsigned char *buf, long n, int flags, char *msg, int msglen);
+
+// mv_decode_jpeg is mv_decode for a JPEG, at 1/reduce (1, 2, 4, 8) of its size,
+// EXIF orientation not applied. 2 also where libjpeg warns of lost pixels; 3: a
+// form it leaves to mv_decode (CMYK, YCCK).
+int mv_decode_jpeg(void *mat, const unsigned char *buf, long n, int reduce, char *msg, int msglen);
 
 // mv_shape reads rows, columns, row step in bytes and data pointer of a Mat.
 const unsigned char *mv_shape(void *mat, int *rows, int *cols, long *step);

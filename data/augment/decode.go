@@ -137,6 +137,15 @@ func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
 	if !o.ApplyOrientation {
 		flags |= gocv.IMReadIgnoreOrientation
 	}
+	if h.Format == JPEG && (!o.ApplyOrientation || h.Orientation == 1) {
+		done, err := decodeJPEG(*m, buf, reduce)
+		switch {
+		case err != nil:
+			return bad(fmt.Errorf("damaged JPEG: %w", err))
+		case done:
+			return checkSize(m, o, h, reduce, bad)
+		}
+	}
 	if err := decodeInto(*m, buf, int(flags)); err != nil {
 		if errors.Is(err, errNotAnImage) {
 			if h.Format == Unknown {
@@ -147,6 +156,10 @@ func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
 		}
 		return bad(err)
 	}
+	return checkSize(m, o, h, reduce, bad)
+}
+
+func checkSize(m *gocv.Mat, o DecodeOptions, h Header, reduce int, bad func(error) error) error {
 	if o.Width > 0 && reduce == 1 && (m.Cols() != o.Width || m.Rows() != o.Height) {
 		return bad(sizeError(m.Cols(), m.Rows(), o, h))
 	}
