@@ -34,47 +34,65 @@ func (c *class) score(maxDets [3]int) classScore {
 		order[i] = ranked{c.kept[i].d.score, int32(i)}
 	}
 	slices.SortFunc(order, bestFirst)
-	curve := make([]float64, 0, s.objects[0])
+	var curves [numThresholds][]float64
 	for a := range numAreas {
 		if s.objects[a] > 0 {
+			c.curves(order, a, &curves)
 			for t := range numThresholds {
-				curve = c.curve(order, a, t, curve[:0])
-				s.precision[a][t] = meanPrecision(curve, s.objects[a])
-				s.recall[a][t] = float64(len(curve)) / float64(s.objects[a])
+				s.precision[a][t] = meanPrecision(curves[t], s.objects[a])
+				s.recall[a][t] = float64(len(curves[t])) / float64(s.objects[a])
 			}
 		}
 	}
 	for k, limit := range maxDets[:2] {
-		for t := range numThresholds {
-			n := 0
-			for i := range c.kept {
-				if int(c.kept[i].rank) < limit && (c.found[0][i]&^c.ignored[0][i])>>t&1 != 0 {
-					n++
-				}
+		var n [numThresholds]int
+		for i := range c.kept {
+			bits := c.found[0][i] &^ c.ignored[0][i]
+			if bits == 0 || int(c.kept[i].rank) >= limit {
+				continue
 			}
-			s.limited[k][t] = float64(n) / float64(s.objects[0])
+			for t := range numThresholds {
+				n[t] += int(bits >> t & 1)
+			}
+		}
+		for t := range numThresholds {
+			s.limited[k][t] = float64(n[t]) / float64(s.objects[0])
 		}
 	}
 	return s
 }
 
-// curve appends the precision at every object found, best scores first.
-func (c *class) curve(order []ranked, a, t int, dst []float64) []float64 {
+// curves replaces the contents of dst, for every threshold, by the precision at
+// every object found in area range a, best scores first.
+func (c *class) curves(order []ranked, a int, dst *[numThresholds][]float64) {
 	// pycocotools keeps the division from 0/0 by the spacing of floats at 1.
 	const spacing = 0x1p-52
-	hits, misses := 0, 0
+	for t := range dst {
+		dst[t] = dst[t][:0]
+	}
+	var misses [numThresholds]int // beside those that miss at every threshold
+	missesAll := 0
 	found, ignored := c.found[a], c.ignored[a]
 	for _, r := range order {
-		switch {
-		case ignored[r.at]>>t&1 != 0:
-		case found[r.at]>>t&1 == 0:
-			misses++
-		default:
-			hits++
-			dst = append(dst, float64(hits)/(float64(hits+misses)+spacing))
+		f, ign := found[r.at], ignored[r.at]
+		if f == 0 && ign == 0 {
+			missesAll++
+			continue
+		}
+		if ign == allThresholds {
+			continue
+		}
+		for t := range numThresholds {
+			switch {
+			case ign>>t&1 != 0:
+			case f>>t&1 == 0:
+				misses[t]++
+			default:
+				hits := len(dst[t]) + 1
+				dst[t] = append(dst[t], float64(hits)/(float64(hits+misses[t]+missesAll)+spacing))
+			}
 		}
 	}
-	return dst
 }
 
 // meanPrecision makes the curve fall monotonically and returns its mean over the
