@@ -20,10 +20,10 @@ func (a *Arena) Bytes() int64 { return a.need }
 
 func (a *Arena) reserve(n int64) { a.need = max(a.need, n) }
 
-// realize makes the allocation as large as the need. The content is lost when it
-// grows.
-func (a *Arena) realize() error {
-	if a.need == 0 || a.mem != nil && a.mem.Size() >= a.need {
+// realize makes sure that the first n bytes exist. The content is lost when the
+// allocation grows, which it does at once to what all need.
+func (a *Arena) realize(n int64) error {
+	if n == 0 || a.mem != nil && a.mem.Size() >= n {
 		return nil
 	}
 	a.Free()

@@ -26,8 +26,9 @@ type Aliaser interface {
 }
 
 // Post is work after the graph's own: an optimizer update, running statistics, an
-// EMA. It runs as soon as its inputs exist and nothing later reads what it
-// writes.
+// EMA. It runs as soon as its inputs exist and no later kernel of the graph reads
+// what it writes. Posts that touch one tensor, at least one of them writing, run
+// in the order given.
 type Post struct {
 	Op    device.Op
 	In    []Source
@@ -124,6 +125,9 @@ func (c *compiler) compile() (*Program, error) {
 		}
 		c.writes[w] = t
 	}
+	if err := c.distinct(); err != nil {
+		return nil, err
+	}
 	for _, n := range nodes {
 		if err := c.node(n); err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(n), err)
@@ -159,6 +163,9 @@ func (c *compiler) compile() (*Program, error) {
 		bytes: total, bound: lowerBound(spans, len(c.steps)), boundGen: -1,
 	}
 	for t := range c.ext {
+		if t.arena == arena {
+			return nil, fmt.Errorf("tensor %v lies in the arena that the program works in; give one of them an arena of its own", t.Desc)
+		}
 		p.tensors = append(p.tensors, t)
 		if t.arena != nil && !slices.Contains(p.arenas, t.arena) {
 			p.arenas = append(p.arenas, t.arena)
@@ -166,6 +173,24 @@ func (c *compiler) compile() (*Program, error) {
 	}
 	p.run = p.runSteps
 	return p, nil
+}
+
+// distinct checks that what the graph computes into bound storage overwrites
+// neither its own leaves nor other results.
+func (c *compiler) distinct() error {
+	taken := map[*Tensor]string{}
+	for n, t := range c.spec.Bind {
+		if n.Op() == nil {
+			taken[t] = describe(n)
+		}
+	}
+	for w, t := range c.writes {
+		if other, ok := taken[t]; ok {
+			return fmt.Errorf("%s: its storage %v is also that of %s", describe(c.spec.Graph.Node(w.node).(*gorgonia.Node)), t.Desc, other)
+		}
+		taken[t] = "another result"
+	}
+	return nil
 }
 
 // needed returns the nodes that must be computed or read, in an order in which
@@ -381,8 +406,8 @@ func same(want, have device.Desc) error {
 }
 
 // posts merges the posts into the schedule: each as early as possible, which is
-// after the step that makes its last input and after the last step that reads or
-// writes the storage it writes.
+// after the step that makes its last input, after the last step that reads or
+// writes the storage it writes, and after the posts before it that it depends on.
 func (c *compiler) posts() error {
 	graph := c.steps
 	c.steps = nil
@@ -393,6 +418,7 @@ func (c *compiler) posts() error {
 		}
 	}
 	after := map[int][]*step{}
+	read, written := map[*value]int{}, map[*value]int{} // by which step's posts, plus 1
 	for _, p := range c.spec.Posts {
 		s := &step{op: p.Op, name: p.Op.Kind()}
 		at := -1
@@ -406,11 +432,12 @@ func (c *compiler) posts() error {
 			if m, ok := made[v]; ok {
 				at = max(at, m)
 			}
+			at = max(at, written[v]-1)
 			s.in = append(s.in, v)
 		}
 		for _, t := range p.Out {
 			v := c.external(t, "")
-			at = max(at, v.last)
+			at = max(at, v.last, read[v]-1, written[v]-1)
 			s.out = append(s.out, v)
 			if v.name != "" {
 				s.name = p.Op.Kind() + " " + v.name
@@ -421,6 +448,12 @@ func (c *compiler) posts() error {
 				c.skips[p.Group] = new(bool)
 			}
 			s.skip = c.skips[p.Group]
+		}
+		for _, v := range s.in {
+			read[v] = max(read[v], at+1)
+		}
+		for _, v := range s.out {
+			written[v] = max(written[v], at+1)
 		}
 		after[at] = append(after[at], s)
 	}

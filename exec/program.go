@@ -63,7 +63,7 @@ func (p *Program) Realize() error {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
-	if err := p.arena.realize(); err != nil {
+	if err := p.arena.realize(p.bytes); err != nil {
 		return fmt.Errorf("%s: %d bytes of working memory: %w", p.name, p.arena.need, err)
 	}
 	gen := p.generation()
@@ -90,11 +90,14 @@ func (p *Program) Realize() error {
 	return nil
 }
 
-// generation changes whenever an arena that the program uses is reallocated.
+// generation changes whenever memory that the program uses is reallocated.
 func (p *Program) generation() int {
 	gen := p.arena.gen
 	for _, a := range p.arenas {
 		gen += a.gen
+	}
+	for _, t := range p.tensors {
+		gen += t.gen
 	}
 	return gen
 }
@@ -160,8 +163,8 @@ func (p *Program) Download(dst any, n *gorgonia.Node) error {
 	if !ok {
 		return fmt.Errorf("%s: %s was not compiled as a kept node", p.name, describe(n))
 	}
-	if v.ext == nil && p.arena.mem == nil {
-		return fmt.Errorf("%s: read before the first run", p.name)
+	if p.boundGen != p.generation() {
+		return fmt.Errorf("%s: %s read before a run, or after its memory was given back", p.name, describe(n))
 	}
 	return p.dev.Download(dst, v.desc, p.addr(v))
 }

@@ -19,6 +19,7 @@ type Tensor struct {
 	dev  device.Device
 	mem  device.Memory
 	size int64
+	gen  int // counts allocations and their ends
 
 	arena  *Arena // set when the storage is a part of an arena
 	offset int64
@@ -55,7 +56,7 @@ func (t *Tensor) Bytes() int64 { return t.size }
 // Realized reports whether the storage is allocated.
 func (t *Tensor) Realized() bool {
 	if t.arena != nil {
-		return t.arena.mem != nil
+		return t.arena.mem != nil && t.arena.mem.Size() >= t.offset+t.size
 	}
 	return t.mem != nil
 }
@@ -63,7 +64,7 @@ func (t *Tensor) Realized() bool {
 // Realize allocates the storage, zeroed; it does nothing when that has been done.
 func (t *Tensor) Realize() error {
 	if t.arena != nil {
-		return t.arena.realize()
+		return t.arena.realize(t.offset + t.size)
 	}
 	if t.mem != nil {
 		return nil
@@ -73,6 +74,7 @@ func (t *Tensor) Realize() error {
 		return fmt.Errorf("tensor %v: %w", t.Desc, err)
 	}
 	t.mem = mem
+	t.gen++
 	return nil
 }
 
@@ -116,5 +118,6 @@ func (t *Tensor) Free() {
 	if t.mem != nil {
 		t.mem.Free()
 		t.mem = nil
+		t.gen++
 	}
 }

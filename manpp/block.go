@@ -92,8 +92,11 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 				return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
 			}
 			b.Losses = heads.Local(g, j, y, auxName(j)+"head.")
-			if err := b.report(g, m, aux); err != nil {
+			if err := b.report(g, m, aux); err != nil { // of the values that this step ran with
 				return nil, err
+			}
+			for _, p := range aux.updates {
+				g.Post(p)
 			}
 		} else {
 			for st, t := range taps {

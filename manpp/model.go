@@ -76,7 +76,7 @@ func (m *Model) units(g *nn.Graph, x *gorgonia.Node, first, last, stride int, ta
 }
 
 // auxiliary builds block j's auxiliary feature y = s·LB(x) + (2−s)·EMA(x) of the
-// unit that follows the block, and the EMA's update.
+// unit that follows the block, and prepares the EMA's update.
 func (m *Model) auxiliary(g *nn.Graph, j int, x Feature) (Feature, *auxiliary) {
 	next := m.Backbone.Units[m.Partition[j]+1]
 	source := m.Prefix + next.Name + "."
@@ -108,7 +108,7 @@ func (m *Model) auxiliary(g *nn.Graph, j int, x Feature) (Feature, *auxiliary) {
 			g.Fail(err)
 			return Feature{}, nil
 		}
-		g.Post(exec.Post{Op: device.EMA{Of: v.Value.Desc, Momentum: m.EMAMomentum},
+		a.updates = append(a.updates, exec.Post{Op: device.EMA{Of: v.Value.Desc, Momentum: m.EMAMomentum},
 			In: []exec.Source{{Tensor: unit.Value}}, Out: []*exec.Tensor{v.Value}})
 		lbv, _ := m.Store.Lookup(p + "lb." + tail)
 		a.pairs = append(a.pairs, [2]*nn.Var{lbv, v})
@@ -116,10 +116,11 @@ func (m *Model) auxiliary(g *nn.Graph, j int, x Feature) (Feature, *auxiliary) {
 	return Feature{y, next.Stage, x.Stride * next.Stride}, a
 }
 
-// auxiliary is what a report needs to know of an auxiliary network.
+// auxiliary is what a block needs to know of its auxiliary network.
 type auxiliary struct {
-	prefix string
-	pairs  [][2]*nn.Var // LB and EMA tensors of equal meaning
+	prefix  string
+	pairs   [][2]*nn.Var // LB and EMA tensors of equal meaning
+	updates []exec.Post  // of the EMA
 }
 
 // CopyClones gives every LB and EMA the weights of the unit it stands for, as
