@@ -1,0 +1,195 @@
+package cpu
+
+/*
+#include "engine.h"
+#include "kernels.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"unsafe"
+
+	"manvision/device"
+)
+
+// build adds the steps of an operation.
+func (k *kernel) build(op device.Op) error {
+	switch o := op.(type) {
+	case device.Conv:
+		return k.conv(o, forward)
+	case device.ConvBackwardData:
+		return k.conv(o.Conv, backwardData)
+	case device.ConvBackwardWeights:
+		return k.conv(o.Conv, backwardWeights)
+	case device.BatchNorm:
+		return k.batchNorm(o)
+	case device.BatchNormBackward:
+		return k.batchNormBackward(o.BatchNorm)
+	case device.RunningStats:
+		correction := 1.0
+		if o.Rows > 1 {
+			correction = float64(o.Rows) / float64(o.Rows-1)
+		}
+		return k.loop(C.mv_running, k.arguments(), []int{o.C}, o.Momentum, correction)
+	case device.ReLU:
+		return k.loop(C.mv_relu, k.arguments(), []int{o.Size})
+	case device.ReLUBackward:
+		return k.loop(C.mv_relu_backward, k.arguments(), []int{o.Size})
+	case device.MaxPool:
+		return k.loop(C.mv_maxpool, k.arguments(), window(o.Pool))
+	case device.MaxPoolBackward:
+		return k.loop(C.mv_maxpool_backward, k.arguments(), window(o.Pool))
+	case device.AvgPool:
+		return k.loop(C.mv_avgpool, k.arguments(), append(window(o.Pool), flag(o.CountPad)))
+	case device.AvgPoolBackward:
+		return k.loop(C.mv_avgpool_backward, k.arguments(), append(window(o.Pool), flag(o.CountPad)))
+	case device.GlobalAvgPool:
+		return k.loop(C.mv_gap, k.arguments(), []int{o.N, o.H * o.W, o.C})
+	case device.GlobalAvgPoolBackward:
+		return k.loop(C.mv_gap_backward, k.arguments(), []int{o.N, o.H * o.W, o.C})
+	case device.Add:
+		return k.elementwise(C.mv_add, o.Of, []int{flag(o.ReLU)})
+	case device.Fuse:
+		return k.loop(C.mv_fuse, k.arguments(), []int{o.Size})
+	case device.FuseBackward:
+		return k.loop(C.mv_fuse_backward, append(k.arguments(), k.partials(1)), []int{o.Size})
+	case device.Resize:
+		return k.resize(o)
+	case device.ResizeBackward:
+		return k.resizeBackward(o.Resize)
+	case device.Concat:
+		at := 0
+		for i, size := range o.Sizes {
+			err := k.loop(C.mv_columns, []place{argument(i), argument(k.in)}, []int{o.Outer, size, size, 0, o.Total(), at, 0})
+			if err != nil {
+				return err
+			}
+			at += size
+		}
+		return nil
+	case device.Slice:
+		return k.loop(C.mv_columns, k.arguments(), []int{o.Outer, o.Size, o.Total, o.From, o.Size, 0, 0})
+	case device.SliceBackward:
+		return k.loop(C.mv_columns, k.arguments(), []int{o.Outer, o.Size, o.Size, 0, o.Total, o.From, 1})
+	case device.Linear:
+		return k.linear(o)
+	case device.LinearBackwardData:
+		return k.matmul(o.M, o.N, o.K, false, false, argument(0), argument(1), argument(2), nil)
+	case device.LinearBackwardWeights:
+		return k.linearBackwardWeights(o.Linear)
+	case device.Fill:
+		return k.fill(o)
+	case device.FocalLoss:
+		return k.loop(C.mv_focal, append(k.arguments(), k.partials(1)), []int{o.Rows, o.Classes}, o.Alpha, o.Gamma)
+	case device.FocalLossBackward:
+		return k.loop(C.mv_focal_backward, k.arguments(), []int{o.Rows, o.Classes}, o.Alpha, o.Gamma)
+	case device.SmoothL1:
+		return k.loop(C.mv_smoothl1, append(k.arguments(), k.partials(1)), []int{o.Rows, o.Dim}, o.Beta)
+	case device.SmoothL1Backward:
+		return k.loop(C.mv_smoothl1_backward, k.arguments(), []int{o.Rows, o.Dim}, o.Beta)
+	case device.CrossEntropy:
+		return k.loop(C.mv_crossentropy, append(k.arguments(), k.partials(2)), []int{o.Rows, o.Classes, int(o.IgnoreIndex), k.d.threads})
+	case device.CrossEntropyBackward:
+		return k.loop(C.mv_crossentropy_backward, k.arguments(), []int{o.Rows, o.Classes, int(o.IgnoreIndex)})
+	case device.SGD:
+		return k.elementwise(C.mv_sgd, o.Of, []int{flag(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
+	case device.AdamW:
+		return k.elementwise(C.mv_adamw, o.Of, nil, o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.LRScale)
+	case device.EMA:
+		return k.elementwise(C.mv_ema, o.Of, nil, o.Momentum)
+	case device.SquaredNorm:
+		return k.reduction(C.mv_norm2, o.Of)
+	case device.SquaredDistance:
+		return k.reduction(C.mv_distance2, o.Of)
+	}
+	return fmt.Errorf("cpu device: unknown operation %s (%T)", op.Kind(), op)
+}
+
+func flag(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func window(p device.Pool) []int {
+	return []int{p.N, p.H, p.W, p.C, p.OH(), p.OW(), p.KH, p.KW, p.SH, p.SW, p.PH, p.PW}
+}
+
+// stored returns the number of floats in a tensor's storage, padding included.
+func (k *kernel) stored(d device.Desc) (int, error) {
+	if d.DType != device.Float {
+		return 0, fmt.Errorf("cpu device: %s: works on float tensors, not %v", k.what, d)
+	}
+	size, err := k.d.Size(d)
+	return int(size / 4), err
+}
+
+// elementwise adds a loop over whole storages.
+func (k *kernel) elementwise(fn unsafe.Pointer, of device.Desc, n []int, f ...float64) error {
+	size, err := k.stored(of)
+	if err != nil {
+		return err
+	}
+	return k.loop(fn, k.arguments(), append([]int{size}, n...), f...)
+}
+
+// reduction adds a loop that sums over a storage (padding is zero).
+func (k *kernel) reduction(fn unsafe.Pointer, of device.Desc) error {
+	size, err := k.stored(of)
+	if err != nil {
+		return err
+	}
+	return k.loop(fn, append(k.arguments(), k.partials(1)), []int{size})
+}
+
+// partials is scratch for n double sums of each thread.
+func (k *kernel) partials(n int) place { return k.reserve(int64(8 * n * k.d.threads)) }
+
+func (k *kernel) batchNorm(b device.BatchNorm) error {
+	n := []int{b.N * b.H * b.W, b.C, flag(b.ReLU)}
+	a := k.arguments()
+	fn := unsafe.Pointer(C.mv_bn)
+	list := append([]place{}, a[:6]...)
+	if b.Global {
+		fn = C.mv_bn_global
+		list = append(list, k.reserve(int64(4*b.C)))
+	} else {
+		list = append(list, k.reserve(int64(C.mv_bn_scratch(C.int64_t(b.C), C.int64_t(k.d.threads)))))
+	}
+	return k.loop(fn, append(list, a[6:]...), n, b.Eps)
+}
+
+func (k *kernel) batchNormBackward(b device.BatchNorm) error {
+	n := []int{b.N * b.H * b.W, b.C, flag(b.ReLU), flag(b.Global)}
+	a := k.arguments()
+	scratch := k.reserve(int64(C.mv_bn_scratch(C.int64_t(b.C), C.int64_t(k.d.threads))))
+	list := append(append([]place{}, a[:5]...), a[k.in:]...)
+	list = append(list, scratch)
+	if b.ReLU {
+		list = append(list, a[5])
+	}
+	return k.loop(C.mv_bn_backward, list, n, b.Eps)
+}
+
+// fill writes a constant; a filter goes through its plain order, so that padding
+// stays zero.
+func (k *kernel) fill(o device.Fill) error {
+	if o.Of.Layout != device.Filter {
+		return k.elementwise(C.mv_fill, o.Of, nil, o.Value)
+	}
+	f, err := k.d.filterOf(o.Of)
+	if err != nil {
+		return err
+	}
+	n := o.Of.Elems()
+	if f.size == int64(4*n) || o.Value == 0 {
+		return k.loop(C.mv_fill, k.arguments(), []int{int(f.size / 4)}, o.Value)
+	}
+	plain := k.reserve(int64(4 * n))
+	if err := k.loop(C.mv_fill, []place{plain}, []int{n}, o.Value); err != nil {
+		return err
+	}
+	return k.reorder(f.plain, plain, f.md, argument(0))
+}

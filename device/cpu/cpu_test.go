@@ -1,0 +1,25 @@
+package cpu
+
+import (
+	"testing"
+
+	"manvision/device/devicetest"
+)
+
+func newDevice(t testing.TB, threads int) *Device {
+	t.Helper()
+	d, err := New(Options{Threads: threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return d
+}
+
+func TestConformance(t *testing.T) {
+	devicetest.Run(t, newDevice(t, 2), devicetest.Float32())
+}

@@ -1,0 +1,172 @@
+#include "engine.h"
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static __thread int mv_current;
+
+int mv_is_runner(int device) { return mv_current == device; }
+
+void mv_adopt(int threads, int device) {
+	omp_set_num_threads(threads);
+	omp_set_dynamic(0);
+	mv_current = device;
+}
+
+int mv_open(int threads, int device, dnnl_engine_t *engine, dnnl_stream_t *stream) {
+	mv_adopt(threads, device);
+	*engine = 0;
+	*stream = 0;
+	int st = dnnl_engine_create(engine, dnnl_cpu, 0);
+	if (st) return st;
+	return dnnl_stream_create(stream, *engine, dnnl_stream_default_flags);
+}
+
+void mv_close(dnnl_engine_t engine, dnnl_stream_t stream) {
+	if (stream) dnnl_stream_destroy(stream);
+	if (engine) dnnl_engine_destroy(engine);
+	mv_current = 0;
+}
+
+mv_kernel *mv_kernel_new(int device, dnnl_engine_t engine, dnnl_stream_t stream) {
+	mv_kernel *k = calloc(1, sizeof *k);
+	if (!k) return 0;
+	k->device = device;
+	k->engine = engine;
+	k->stream = stream;
+	return k;
+}
+
+void mv_kernel_free(mv_kernel *k) {
+	for (int i = 0; i < k->nsteps; i++) {
+		mv_step *s = &k->steps[i];
+		if (s->prim) dnnl_primitive_destroy(s->prim);
+		free(s->args);
+		free(s->p);
+		free(s->places);
+		free(s->n);
+		free(s->f);
+	}
+	for (int i = 0; i < k->nmems; i++) dnnl_memory_destroy(k->mems[i]);
+	free(k->steps);
+	free(k->mems);
+	free(k->places);
+	free(k);
+}
+
+int mv_kernel_memory(mv_kernel *k, const dnnl_memory_desc_t *md, mv_place place, int *index) {
+	dnnl_memory_t *mems = realloc(k->mems, (k->nmems + 1) * sizeof *mems);
+	if (!mems) return dnnl_out_of_memory;
+	k->mems = mems;
+	mv_place *places = realloc(k->places, (k->nmems + 1) * sizeof *places);
+	if (!places) return dnnl_out_of_memory;
+	k->places = places;
+	int st = dnnl_memory_create(&mems[k->nmems], md, k->engine, DNNL_MEMORY_NONE);
+	if (st) return st;
+	places[k->nmems] = place;
+	*index = k->nmems++;
+	return 0;
+}
+
+static mv_step *add_step(mv_kernel *k) {
+	mv_step *s = realloc(k->steps, (k->nsteps + 1) * sizeof *s);
+	if (!s) return 0;
+	k->steps = s;
+	s += k->nsteps++;
+	memset(s, 0, sizeof *s);
+	return s;
+}
+
+int mv_kernel_primitive(mv_kernel *k, dnnl_primitive_desc_t pd, int nargs, const int *ids, const int *mems) {
+	mv_step *s = add_step(k);
+	if (!s) return dnnl_out_of_memory;
+	s->args = calloc(nargs, sizeof *s->args);
+	if (!s->args) return dnnl_out_of_memory;
+	s->nargs = nargs;
+	for (int i = 0; i < nargs; i++) {
+		s->args[i].arg = ids[i];
+		s->args[i].memory = k->mems[mems[i]];
+	}
+	return dnnl_primitive_create(&s->prim, pd);
+}
+
+int mv_kernel_loop(mv_kernel *k, mv_loop loop, int np, const mv_place *places, int nn, const int64_t *n, int nf, const double *f) {
+	mv_step *s = add_step(k);
+	if (!s) return dnnl_out_of_memory;
+	s->loop = loop;
+	s->np = np;
+	s->p = calloc(np + 1, sizeof *s->p);
+	s->places = calloc(np + 1, sizeof *s->places);
+	s->n = calloc(nn + 1, sizeof *s->n);
+	s->f = calloc(nf + 1, sizeof *s->f);
+	if (!s->p || !s->places || !s->n || !s->f) return dnnl_out_of_memory;
+	memcpy(s->places, places, np * sizeof *places);
+	memcpy(s->n, n, nn * sizeof *n);
+	memcpy(s->f, f, nf * sizeof *f);
+	return 0;
+}
+
+static void *address(mv_place p, void **args, char *scratch) {
+	if (p.arg == MV_ARG_CONST) return p.constant;
+	if (p.arg == MV_ARG_SCRATCH) return scratch + p.off;
+	return (char *)args[p.arg] + p.off;
+}
+
+int mv_kernel_bind(mv_kernel *k, void **args, char *scratch) {
+	for (int i = 0; i < k->nmems; i++) {
+		int st = dnnl_memory_set_data_handle(k->mems[i], address(k->places[i], args, scratch));
+		if (st) return st;
+	}
+	for (int i = 0; i < k->nsteps; i++) {
+		mv_step *s = &k->steps[i];
+		for (int j = 0; j < s->np; j++) s->p[j] = address(s->places[j], args, scratch);
+	}
+	return 0;
+}
+
+int mv_kernel_run(mv_kernel *k) {
+	if (mv_current != k->device) return MV_WRONG_THREAD;
+	for (int i = 0; i < k->nsteps; i++) {
+		mv_step *s = &k->steps[i];
+		if (s->prim) {
+			int st = dnnl_primitive_execute(s->prim, k->stream, s->nargs, s->args);
+			if (st) {
+				k->failed = i;
+				return st;
+			}
+		} else {
+			s->loop(s->p, s->n, s->f);
+		}
+	}
+	return 0;
+}
+
+enum { HUGE = 2 << 20 };
+
+void *mv_alloc(int64_t bytes) {
+	if (bytes < HUGE) {
+		void *p = 0;
+		if (posix_memalign(&p, 64, bytes > 0 ? (bytes + 63) / 64 * 64 : 64)) return 0;
+		memset(p, 0, bytes);
+		return p;
+	}
+	// Reserve more than asked for, keep the aligned part.
+	size_t size = ((size_t)bytes + HUGE - 1) / HUGE * HUGE;
+	char *base = mmap(0, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED) return 0;
+	char *p = (char *)(((uintptr_t)base + HUGE - 1) / HUGE * HUGE);
+	if (p > base) munmap(base, p - base);
+	if (base + HUGE > p) munmap(p + size, base + HUGE - p);
+#ifdef MADV_HUGEPAGE
+	madvise(p, size, MADV_HUGEPAGE);
+#endif
+	return p;
+}
+
+void mv_free(void *p, int64_t bytes) {
+	if (bytes < HUGE)
+		free(p);
+	else
+		munmap(p, ((size_t)bytes + HUGE - 1) / HUGE * HUGE);
+}

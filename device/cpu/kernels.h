@@ -1,0 +1,47 @@
+// The C loops, as steps of a kernel: p holds addresses, n sizes, f constants, in
+// the order that each one's comment gives.
+#ifndef MV_KERNELS_H
+#define MV_KERNELS_H
+
+#include <stdint.h>
+
+#define MV_LOOP(name) void name(void **p, const int64_t *n, const double *f)
+
+int64_t mv_bn_scratch(int64_t c, int64_t threads);
+MV_LOOP(mv_bn);
+MV_LOOP(mv_bn_global);
+MV_LOOP(mv_bn_backward);
+MV_LOOP(mv_running);
+
+MV_LOOP(mv_relu);
+MV_LOOP(mv_relu_backward);
+MV_LOOP(mv_add);
+MV_LOOP(mv_fuse);
+MV_LOOP(mv_fuse_backward);
+MV_LOOP(mv_fill);
+MV_LOOP(mv_columns);
+MV_LOOP(mv_column_sums);
+
+MV_LOOP(mv_maxpool);
+MV_LOOP(mv_maxpool_backward);
+MV_LOOP(mv_avgpool);
+MV_LOOP(mv_avgpool_backward);
+MV_LOOP(mv_gap);
+MV_LOOP(mv_gap_backward);
+MV_LOOP(mv_resize);
+MV_LOOP(mv_resize_backward);
+
+MV_LOOP(mv_focal);
+MV_LOOP(mv_focal_backward);
+MV_LOOP(mv_smoothl1);
+MV_LOOP(mv_smoothl1_backward);
+MV_LOOP(mv_crossentropy);
+MV_LOOP(mv_crossentropy_backward);
+
+MV_LOOP(mv_sgd);
+MV_LOOP(mv_adamw);
+MV_LOOP(mv_ema);
+MV_LOOP(mv_norm2);
+MV_LOOP(mv_distance2);
+
+#endif

@@ -1,0 +1,313 @@
+// Batch normalisation over rows of c channels. Statistics are taken in chunks
+// that stay in cache: the chunk's mean, then the squares around it, merged into
+// double precision by Chan, Golub and LeVeque's formula. Chunks and threads are
+// merged in a fixed order.
+#include "kernels.h"
+#include "loops.h"
+#include <math.h>
+
+enum { CHUNK = 32768, PIECE = 4096 }; // floats: one in second-level cache, one in first-level
+
+// A thread's accumulators, c of each.
+typedef struct {
+	double *mean, *m2;
+	float *a, *b, *m;
+} accumulators;
+
+// A piece is some rows of at most so many floats.
+static int64_t piece_floats(int64_t c) { return mv_max(PIECE, (c + 15) / 16 * 16); }
+
+int64_t mv_bn_scratch(int64_t c, int64_t threads) {
+	int64_t per = (c + 15) / 16 * 16;
+	return threads * (per * (2 * 8 + 3 * 4) + piece_floats(c) * 4) + 3 * per * 4;
+}
+
+static accumulators of_thread(char *scratch, int64_t c, int t) {
+	int64_t per = (c + 15) / 16 * 16;
+	char *p = scratch + t * per * (2 * 8 + 3 * 4);
+	accumulators a = {(double *)p, (double *)p + per, (float *)(p + per * 16), (float *)(p + per * 20), (float *)(p + per * 24)};
+	return a;
+}
+
+static char *after_threads(char *scratch, int64_t c, int threads) {
+	return scratch + threads * ((c + 15) / 16 * 16) * (2 * 8 + 3 * 4);
+}
+
+MV_CLONES static void sum_rows(const float *restrict x, int64_t rows, int64_t c, float *restrict s) {
+	memset(s, 0, c * sizeof *s);
+	int64_t r = 0;
+	for (; r + 4 <= rows; r += 4) {
+		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
+		for (int64_t i = 0; i < c; i++) s[i] += (x0[i] + x1[i]) + (x2[i] + x3[i]);
+	}
+	for (; r < rows; r++)
+		for (int64_t i = 0; i < c; i++) s[i] += x[r * c + i];
+}
+
+// around sums x−m and its square.
+MV_CLONES static void around_rows(const float *restrict x, int64_t rows, int64_t c, const float *restrict m, float *restrict d, float *restrict q) {
+	memset(d, 0, c * sizeof *d);
+	memset(q, 0, c * sizeof *q);
+	int64_t r = 0;
+	for (; r + 4 <= rows; r += 4) {
+		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
+		for (int64_t i = 0; i < c; i++) {
+			float e0 = x0[i] - m[i], e1 = x1[i] - m[i], e2 = x2[i] - m[i], e3 = x3[i] - m[i];
+			d[i] += (e0 + e1) + (e2 + e3);
+			q[i] += (e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3);
+		}
+	}
+	for (; r < rows; r++)
+		for (int64_t i = 0; i < c; i++) {
+			float e = x[r * c + i] - m[i];
+			d[i] += e;
+			q[i] += e * e;
+		}
+}
+
+// merge adds nb numbers with sum of differences d and of squares q around m to
+// the na numbers seen before.
+MV_CLONES static void merge_chunk(accumulators a, int64_t c, double na, double nb) {
+	const float *restrict d = a.a, *restrict q = a.b, *restrict m = a.m;
+	double *restrict mean = a.mean, *restrict m2 = a.m2;
+	double wb = nb / (na + nb), w = na * wb, inv = 1 / nb;
+	for (int64_t i = 0; i < c; i++) {
+		double off = d[i] * inv, delta = m[i] + off - mean[i];
+		mean[i] += delta * wb;
+		m2[i] += q[i] - off * d[i] + delta * delta * w;
+	}
+}
+
+static void statistics(const float *x, int64_t lo, int64_t hi, int64_t c, accumulators a) {
+	int64_t chunk = mv_max(4, CHUNK / c);
+	memset(a.mean, 0, c * sizeof *a.mean);
+	memset(a.m2, 0, c * sizeof *a.m2);
+	for (int64_t r = lo; r < hi; r += chunk) {
+		int64_t n = mv_min(chunk, hi - r);
+		sum_rows(x + r * c, n, c, a.m);
+		for (int64_t i = 0; i < c; i++) a.m[i] /= (float)n;
+		around_rows(x + r * c, n, c, a.m, a.a, a.b);
+		merge_chunk(a, c, (double)(r - lo), (double)n);
+	}
+}
+
+MV_CLONES static void normalise(const float *x, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict shift, float *y) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *xr = x + r * c;
+		float *yr = y + r * c;
+#pragma GCC ivdep
+		for (int64_t i = 0; i < c; i++) yr[i] = (xr[i] - mean[i]) * scale[i] + shift[i];
+	}
+}
+
+MV_CLONES static void normalise_relu(const float *x, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict shift, float *y) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *xr = x + r * c;
+		float *yr = y + r * c;
+#pragma GCC ivdep
+		for (int64_t i = 0; i < c; i++) {
+			float v = (xr[i] - mean[i]) * scale[i] + shift[i];
+			yr[i] = v < 0 ? 0 : v;
+		}
+	}
+}
+
+// apply normalises rows [lo,hi), last first: the end of the range is what the
+// statistics left in the cache.
+static void apply(const float *x, int64_t lo, int64_t hi, int64_t c, const float *mean, const float *scale, const float *shift, float *y, uint16_t *mask) {
+	int64_t piece = mv_max(1, PIECE / c), words = mv_mask_bytes(c) / 2;
+	for (int64_t end = hi; end > lo;) {
+		int64_t r = mv_max(lo, end - piece), n = end - r;
+		if (!mask) {
+			normalise(x + r * c, n, c, mean, scale, shift, y + r * c);
+		} else {
+			normalise_relu(x + r * c, n, c, mean, scale, shift, y + r * c);
+			if (c % 16 == 0)
+				mv_mask_pack(y + r * c, n * c, mask + r * words);
+			else
+				for (int64_t i = r; i < end; i++) mv_mask_pack(y + i * c, c, mask + i * words);
+		}
+		end = r;
+	}
+}
+
+// p: x, γ, β, y, mean, var, scratch, mask (with ReLU). n: rows, c, relu. f: eps.
+void mv_bn(void **p, const int64_t *n, const double *f) {
+	const float *x = p[0], *gamma = p[1], *beta = p[2];
+	float *y = p[3], *mean = p[4], *var = p[5];
+	char *scratch = p[6];
+	int64_t rows = n[0], c = n[1];
+	uint16_t *mask = n[2] ? p[7] : 0;
+	double eps = f[0];
+	int big = rows * c > MV_SMALL;
+#pragma omp parallel if (big)
+	{
+		int nt = omp_get_num_threads(), t = omp_get_thread_num();
+		int64_t lo, hi;
+		mv_span(rows, 1, &lo, &hi);
+		accumulators mine = of_thread(scratch, c, t);
+		statistics(x, lo, hi, c, mine);
+		float *scale = (float *)after_threads(scratch, c, nt);
+#pragma omp barrier
+		int64_t clo, chi;
+		mv_span(c, 16, &clo, &chi);
+		for (int64_t i = clo; i < chi; i++) {
+			double m = 0, m2 = 0, seen = 0;
+			for (int k = 0; k < nt; k++) {
+				double nb = (double)(rows * (k + 1) / nt - rows * k / nt);
+				if (nb == 0) continue;
+				accumulators a = of_thread(scratch, c, k);
+				double delta = a.mean[i] - m;
+				m += delta * nb / (seen + nb);
+				m2 += a.m2[i] + delta * delta * seen * nb / (seen + nb);
+				seen += nb;
+			}
+			double v = m2 / (double)rows;
+			mean[i] = (float)m;
+			var[i] = (float)v;
+			scale[i] = (float)(gamma[i] / sqrt(v + eps));
+		}
+#pragma omp barrier
+		apply(x, lo, hi, c, mean, scale, beta, y, mask);
+	}
+}
+
+// p: x, γ, β, mean, var, y, scratch, mask (with ReLU). n and f as mv_bn.
+void mv_bn_global(void **p, const int64_t *n, const double *f) {
+	const float *x = p[0], *gamma = p[1], *beta = p[2], *mean = p[3], *var = p[4];
+	float *y = p[5], *scale = p[6];
+	int64_t rows = n[0], c = n[1];
+	uint16_t *mask = n[2] ? p[7] : 0;
+	for (int64_t i = 0; i < c; i++) scale[i] = (float)(gamma[i] / sqrt(var[i] + f[0]));
+	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, y, mask));
+}
+
+// gradient_sums adds g and g·(x−mean) over rows.
+MV_CLONES static void gradient_sums(const float *restrict x, const float *restrict g, int64_t rows, int64_t c, const float *restrict mean, float *restrict sg, float *restrict sx) {
+	int64_t r = 0;
+	for (; r + 4 <= rows; r += 4) {
+		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
+		const float *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
+		for (int64_t i = 0; i < c; i++) {
+			float m = mean[i];
+			sg[i] += (g0[i] + g1[i]) + (g2[i] + g3[i]);
+			sx[i] += (g0[i] * (x0[i] - m) + g1[i] * (x1[i] - m)) + (g2[i] * (x2[i] - m) + g3[i] * (x3[i] - m));
+		}
+	}
+	for (; r < rows; r++)
+		for (int64_t i = 0; i < c; i++) {
+			float v = g[r * c + i];
+			sg[i] += v;
+			sx[i] += v * (x[r * c + i] - mean[i]);
+		}
+}
+
+MV_CLONES static void fold(int64_t c, float *restrict a, double *restrict d, float *restrict b, double *restrict e) {
+	for (int64_t i = 0; i < c; i++) {
+		d[i] += a[i];
+		e[i] += b[i];
+		a[i] = b[i] = 0;
+	}
+}
+
+// dx = scale·(g − mg − (x−mean)·mx)
+MV_CLONES static void gradient(const float *x, const float *g, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict mg, const float *restrict mx, float *dx) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *xr = x + r * c, *gr = g + r * c;
+		float *dr = dx + r * c;
+#pragma GCC ivdep
+		for (int64_t i = 0; i < c; i++) dr[i] = scale[i] * (gr[i] - mg[i] - (xr[i] - mean[i]) * mx[i]);
+	}
+}
+
+MV_CLONES static void scaled(const float *g, int64_t rows, int64_t c, const float *restrict scale, float *dx) {
+	for (int64_t r = 0; r < rows; r++) {
+		const float *gr = g + r * c;
+		float *dr = dx + r * c;
+#pragma GCC ivdep
+		for (int64_t i = 0; i < c; i++) dr[i] = scale[i] * gr[i];
+	}
+}
+
+static const float *masked(const float *dy, int64_t r, int64_t n, int64_t c, const uint16_t *mask, float *piece) {
+	if (!mask) return dy + r * c;
+	int64_t words = mv_mask_bytes(c) / 2;
+	if (c % 16 == 0)
+		mv_mask_apply(dy + r * c, n * c, mask + r * words, piece);
+	else
+		for (int64_t i = 0; i < n; i++) mv_mask_apply(dy + (r + i) * c, c, mask + (r + i) * words, piece + i * c);
+	return piece;
+}
+
+// p: x, dy, γ, mean, var, dx, dγ, dβ, scratch, mask (with ReLU).
+// n: rows, c, relu, global. f: eps.
+void mv_bn_backward(void **p, const int64_t *n, const double *f) {
+	const float *x = p[0], *dy = p[1], *gamma = p[2], *mean = p[3], *var = p[4];
+	float *dx = p[5], *dgamma = p[6], *dbeta = p[7];
+	char *scratch = p[8];
+	int64_t rows = n[0], c = n[1], global = n[3], per = (c + 15) / 16 * 16;
+	const uint16_t *mask = n[2] ? p[9] : 0;
+	double eps = f[0];
+	int big = rows * c > MV_SMALL;
+	int64_t piece = mv_max(1, PIECE / c);
+#pragma omp parallel if (big)
+	{
+		int nt = omp_get_num_threads(), t = omp_get_thread_num();
+		int64_t lo, hi;
+		mv_span(rows, 1, &lo, &hi);
+		accumulators mine = of_thread(scratch, c, t);
+		float *scale = (float *)after_threads(scratch, c, nt), *mg = scale + per, *mx = mg + per;
+		float *row = mx + per + t * piece_floats(c);
+		memset(mine.mean, 0, c * sizeof *mine.mean);
+		memset(mine.m2, 0, c * sizeof *mine.m2);
+		memset(mine.a, 0, c * sizeof *mine.a);
+		memset(mine.b, 0, c * sizeof *mine.b);
+		int64_t pending = 0;
+		for (int64_t r = lo; r < hi; r += piece) {
+			int64_t k = mv_min(piece, hi - r);
+			gradient_sums(x + r * c, masked(dy, r, k, c, mask, row), k, c, mean, mine.a, mine.b);
+			pending += k;
+			if (pending >= 128 || r + k == hi) {
+				fold(c, mine.a, mine.mean, mine.b, mine.m2);
+				pending = 0;
+			}
+		}
+#pragma omp barrier
+		int64_t clo, chi;
+		mv_span(c, 16, &clo, &chi);
+		for (int64_t i = clo; i < chi; i++) {
+			double sg = 0, sx = 0, r = 1 / sqrt(var[i] + eps);
+			for (int k = 0; k < nt; k++) {
+				accumulators a = of_thread(scratch, c, k);
+				sg += a.mean[i];
+				sx += a.m2[i];
+			}
+			dbeta[i] = (float)sg;
+			dgamma[i] = (float)(sx * r);
+			scale[i] = (float)(gamma[i] * r);
+			mg[i] = (float)(sg / (double)rows);
+			mx[i] = (float)(sx * r * r / (double)rows);
+		}
+#pragma omp barrier
+		for (int64_t end = hi; end > lo;) {
+			int64_t r = mv_max(lo, end - piece), k = end - r;
+			const float *g = masked(dy, r, k, c, mask, row);
+			if (global)
+				scaled(g, k, c, scale, dx + r * c);
+			else
+				gradient(x + r * c, g, k, c, mean, scale, mg, mx, dx + r * c);
+			end = r;
+		}
+	}
+}
+
+// p: mean, var, running mean, running variance. n: c. f: momentum, correction.
+void mv_running(void **p, const int64_t *n, const double *f) {
+	const float *mean = p[0], *var = p[1];
+	float *rm = p[2], *rv = p[3];
+	double m = f[0], k = f[1];
+	for (int64_t i = 0; i < n[0]; i++) {
+		rm[i] = (float)((1 - m) * rm[i] + m * mean[i]);
+		rv[i] = (float)((1 - m) * rv[i] + m * k * var[i]);
+	}
+}
