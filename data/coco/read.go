@@ -300,7 +300,11 @@ func (d *decoder) readAnnotations() error {
 		}
 		if segProblem != "" {
 			if !d.o.SkipBadBoxes {
-				return d.fail(where(), "fix the file or pass --skip-bad-boxes", "segmentation: %s", segProblem)
+				fix := "fix the file or pass --skip-bad-boxes"
+				if d.o.AsIs {
+					fix = "fix the file"
+				}
+				return d.fail(where(), fix, "segmentation: %s", segProblem)
 			}
 			a.Segmentation = mask.Segmentation{}
 			d.report.add("skipped", "broken outline (its box stays)", func() string { return where() + ": " + segProblem })

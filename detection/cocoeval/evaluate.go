@@ -25,7 +25,9 @@ func EvaluateFiles(gtPath, dtPath string, o Options) (*Summary, error) {
 	var gt *coco.Dataset
 	var gtErr error
 	var wg sync.WaitGroup
-	wg.Go(func() { gt, gtErr = coco.Read(gtPath, coco.Options{AsIs: true, KeepSegmentation: segm}) })
+	wg.Go(func() {
+		gt, gtErr = coco.Read(gtPath, coco.Options{AsIs: true, KeepSegmentation: segm, SkipUnknown: o.SkipUnknown})
+	})
 	results, err := coco.ReadResults(dtPath, coco.ResultOptions{KeepSegmentation: segm, Workers: o.Workers})
 	wg.Wait()
 	if gtErr != nil {

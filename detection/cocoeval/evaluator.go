@@ -32,7 +32,8 @@ type Options struct {
 	// ImageIDs are the images to evaluate, nil for all.
 	ImageIDs []int64
 	// SkipUnknown leaves out and counts detections of images or categories that
-	// the ground truth does not list; otherwise they are errors.
+	// the ground truth does not list; otherwise they are errors. EvaluateFiles
+	// does the same with the ground truth's own annotations.
 	SkipUnknown bool
 	// CompatPycocotools reproduces pycocotools where it is odd: a detection that
 	// takes the object with annotation id 0 counts as a miss, detections of

@@ -55,7 +55,7 @@ elsewhere.`,
 	f.StringVar(&o.iou, "iou", "bbox", "what to compare: bbox or segm")
 	f.StringVar(&o.json, "json", "", "write all numbers as JSON to `file` (- for stdout, instead of the table)")
 	f.BoolVar(&o.perClass, "per-class", false, "print every class")
-	f.BoolVar(&o.skipUnknown, "skip-unknown", false, "leave out and count detections of images or categories that the ground truth does not list")
+	f.BoolVar(&o.skipUnknown, "skip-unknown", false, "leave out and count what belongs to images or categories that the ground truth does not list")
 	f.StringVar(&o.compat, "compat", "", "pycocotools: reproduce its oddities, such as never finding annotation id 0")
 	f.IntVar(&o.threads, "threads", 0, "processors to use (0: all)")
 	return cmd
