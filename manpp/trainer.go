@@ -161,12 +161,12 @@ func (b *Block) read(r *BlockReport, detail bool) error {
 
 // Memory is the planned memory of a training step in bytes.
 type Memory struct {
-	Blocks     []int64 // working memory of each block: activations, gradients, scratch
-	Arena      int64   // the largest of Blocks
-	Boundary   int64   // images and what crosses cuts
-	Parameters int64   // and buffers
-	State      int64   // optimizer state
-	Gradients  int64   // kept for clipping
+	Blocks     []int64 `json:"blocks"`          // working memory of each block: activations, gradients, scratch
+	Arena      int64   `json:"working"`         // the largest of Blocks
+	Boundary   int64   `json:"boundary"`        // images and what crosses cuts
+	Parameters int64   `json:"parameters"`      // and buffers
+	State      int64   `json:"optimizer_state"` // optimizer state
+	Gradients  int64   `json:"gradients"`       // kept for clipping
 }
 
 // Total is the planned peak.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -151,6 +152,16 @@ func residentBytes() (now, peak int64) {
 		}
 	}
 	return now, peak
+}
+
+// residentBaseline returns the resident memory after garbage has been given back,
+// and lets the high-water mark begin there where the system allows it.
+func residentBaseline() int64 {
+	debug.FreeOSMemory()
+	// 5 resets VmHWM (Linux, proc(5)).
+	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
+	now, _ := residentBytes()
+	return now
 }
 
 // appendMetrics adds an evaluation's numbers to metrics.jsonl.

@@ -25,8 +25,10 @@ type Options struct {
 	Open func(threads int) (device.Device, error)
 	// Resume goes on from the last checkpoint in the recipe's output folder.
 	Resume bool
-	// Progress shows the steps; nil shows nothing.
-	Progress *progress.Progress
+	// Begin is told what is going to run once everything has been checked and
+	// planned, before the first step, and returns what shows the steps (nil:
+	// nothing). A run that fails before has met bad input.
+	Begin func(*Outline) *progress.Progress
 	// Say prints a line of news; nil drops it.
 	Say func(string)
 	// StopAfter ends the run after that step as an interruption does, with a
@@ -41,6 +43,21 @@ type Result struct {
 	Summary    *cocoeval.Summary // of the last evaluation; nil if there was none
 	Stats      data.Stats
 	Seconds    float64
+	// EvalSeconds and SaveSeconds are the parts of Seconds that evaluations and
+	// checkpoints took.
+	EvalSeconds, SaveSeconds float64
+	Memory                   MemoryUse
+}
+
+// MemoryUse sets the plan beside what was measured, in bytes.
+type MemoryUse struct {
+	// Planned is the peak of the device's memory that the plan foresees.
+	Planned int64 `json:"planned"`
+	// Allocated is the most that was ever allocated on the device.
+	Allocated int64 `json:"allocated"`
+	// Resident is how far the process's resident memory rose at most above what it
+	// held before the first allocation; it includes decoded images. 0: unknown.
+	Resident int64 `json:"resident"`
 }
 
 // ErrInterrupted says that a run was stopped before its end; the checkpoint in
@@ -54,6 +71,7 @@ type run struct {
 	det     *Detector
 	tr      *manpp.Trainer
 	loader  *data.Loader
+	source  *data.CocoDetection
 	val     *data.CocoDetection
 	pred    *Predictor
 	folder  *weights.Folder
@@ -69,6 +87,11 @@ type run struct {
 	summary *cocoeval.Summary
 	saved   int64 // step of the last checkpoint, -1 for none
 	path    string
+
+	progress *progress.Progress
+	resident int64 // bytes before the first allocation
+	evalTime time.Duration
+	saveTime time.Duration
 }
 
 // Run trains a recipe from the start or, with Resume, from its last checkpoint,
@@ -84,9 +107,16 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 	if err := r.open(ctx); err != nil {
 		return nil, err
 	}
+	if o.Begin != nil {
+		r.progress = o.Begin(r.outline())
+	}
 	start := time.Now()
 	err := r.loop(ctx, start)
-	res := &Result{Step: r.step, Checkpoint: r.path, Summary: r.summary, Stats: r.loader.Stats(), Seconds: time.Since(start).Seconds()}
+	res := &Result{Step: r.step, Checkpoint: r.path, Summary: r.summary, Stats: r.loader.Stats(), Seconds: time.Since(start).Seconds(),
+		EvalSeconds: r.evalTime.Seconds(), SaveSeconds: r.saveTime.Seconds(), Memory: r.memoryUse()}
+	if r.progress != nil {
+		r.progress.Finish()
+	}
 	for _, s := range res.Stats.Skipped {
 		o.Say(fmt.Sprintf("skipped: %v", s.Err))
 	}
@@ -105,6 +135,7 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.source = src
 	if text := src.Dataset().Report.String(); text != "" {
 		r.o.Say(text)
 	}
@@ -137,12 +168,19 @@ func (r *run) open(ctx context.Context) error {
 	if _, err = r.tr.Steps(n, h, w); err != nil {
 		return err
 	}
+	if r.pred, err = NewPredictor(r.det, r.tr.Boundary(), r.tr.Arena()); err != nil {
+		return err
+	}
+	if _, err = r.pred.Program(cfg.Eval.Batch, h, w); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(cfg.Output, 0o777); err != nil {
 		return fmt.Errorf("output folder: %w", err)
 	}
 	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, "checkpoints"), cfg.Train.Keep); err != nil {
 		return err
 	}
+	r.resident = residentBaseline()
 	if err := r.initialise(); err != nil {
 		return err
 	}
@@ -150,9 +188,6 @@ func (r *run) open(ctx context.Context) error {
 		return fmt.Errorf("resolved recipe: %w", err)
 	}
 	if r.logs, err = openLogs(cfg.Output, r.step, len(r.det.Model.Partition)+1); err != nil {
-		return err
-	}
-	if r.pred, err = NewPredictor(r.det, r.tr.Boundary(), r.tr.Arena()); err != nil {
 		return err
 	}
 	return r.loader.SeekStep(r.step)
@@ -301,7 +336,7 @@ func (r *run) targets(b *data.Batch) {
 }
 
 func (r *run) show() {
-	if r.o.Progress == nil {
+	if r.progress == nil {
 		return
 	}
 	l := progress.Line{Step: r.step, Steps: r.total, Loss: r.report.Loss(), LR: r.report.LR,
@@ -309,12 +344,12 @@ func (r *run) show() {
 	for _, b := range r.report.Blocks {
 		l.BlockLosses = append(l.BlockLosses, b.Loss)
 	}
-	r.o.Progress.Update(l)
+	r.progress.Update(l)
 }
 
 func (r *run) say(text string) {
-	if r.o.Progress != nil {
-		r.o.Progress.Println(text)
+	if r.progress != nil {
+		r.progress.Println(text)
 		return
 	}
 	r.o.Say(text)
@@ -322,6 +357,7 @@ func (r *run) say(text string) {
 
 func (r *run) evaluate(ctx context.Context) error {
 	start := time.Now()
+	defer func() { r.evalTime += time.Since(start) }()
 	s, _, err := Evaluate(ctx, r.pred, r.val, nil)
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
@@ -336,6 +372,8 @@ func (r *run) evaluate(ctx context.Context) error {
 }
 
 func (r *run) save(epoch int64) error {
+	start := time.Now()
+	defer func() { r.saveTime += time.Since(start) }()
 	metrics := r.metrics
 	c, err := r.det.checkpoint(r.tr, r.step, epoch, metrics)
 	if err != nil {

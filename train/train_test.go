@@ -119,7 +119,7 @@ func TestRunRefuses(t *testing.T) {
 	if _, err := Run(context.Background(), recipe(t, root, out), Options{Open: openCPU, Resume: true}); err == nil {
 		t.Error("resumed without a checkpoint")
 	}
-	if _, err := Run(context.Background(), recipe(t, root, out, "train.steps=2"), Options{Open: openCPU}); err != nil {
+	if _, err := Run(context.Background(), recipe(t, root, out, "train.steps=4"), Options{Open: openCPU}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Run(context.Background(), recipe(t, root, out), Options{Open: openCPU}); err == nil {

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"manvision/config"
+	"manvision/device"
+	"manvision/device/cpu"
+	"manvision/internal/cli"
+)
+
+// options are the inputs of the command.
+type options struct {
+	streams  *cli.Streams
+	config   string
+	sets     []string
+	output   string
+	resume   bool
+	plan     bool
+	planSize string
+	classes  int
+	json     string // file, "-" for stdout, "" for none
+	open     func(threads int) (device.Device, error)
+}
+
+func newCmd(s *cli.Streams, run func(context.Context, *options) error) *cobra.Command {
+	o := &options{streams: s, open: openCPU}
+	cmd := &cobra.Command{
+		Use:   "train --config C.yaml",
+		Short: "Train a model by a recipe",
+		Long: `Trains the model of a recipe block by block (or end to end, where the recipe says
+so), evaluates it, and leaves in the recipe's output folder: checkpoints/, the
+logs log.jsonl, log.csv and metrics.jsonl, the curves loss.png, result.json and
+the resolved recipe config.yaml.
+
+Ctrl-C ends the run after the step it is in, saves a checkpoint and prints the
+command that goes on; a second Ctrl-C ends it at once. A resumed run gives the
+same weights as one that was never stopped.
+
+Exit status: 0 done; 1 failed, stopped, or a result that the recipe expects was
+missed; 2 wrong usage, recipe or data.`,
+		Example: `  train --config configs/detection/demo-shapes.yaml
+  train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a
+  train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a --resume
+  train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800`,
+		Args: cli.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(cmd); err != nil {
+				return err
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.config, "config", "", "recipe `file`")
+	f.StringArrayVar(&o.sets, "set", nil, "change a `key=value` of the recipe, the value in YAML; may be repeated")
+	f.StringVar(&o.output, "output", "", "`folder` for everything the run leaves, instead of the recipe's")
+	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in the output folder")
+	f.BoolVar(&o.plan, "plan", false, "print the memory plan, end to end beside the recipe's blocks, and stop")
+	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
+	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where the data is not there")
+	f.StringVar(&o.json, "json", "", "write the result or the plan as JSON to `file` (- for stdout, the rest goes to stderr)")
+	return cmd
+}
+
+func openCPU(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }
+
+func (o *options) check(cmd *cobra.Command) error {
+	if o.config == "" {
+		return cli.Usage("--config is missing: the recipe; see 'train --help'")
+	}
+	if !o.plan {
+		for _, name := range []string{"plan-size", "classes"} {
+			if cmd.Flags().Changed(name) {
+				return cli.Usage("--%s goes with --plan", name)
+			}
+		}
+	}
+	if o.plan && o.resume {
+		return cli.Usage("--plan trains nothing: leave out --resume")
+	}
+	if o.classes < 1 {
+		return cli.Usage("--classes %d: need at least 1", o.classes)
+	}
+	return nil
+}
+
+// recipe loads the recipe with everything the command line changes.
+func (o *options) recipe() (*config.Config, error) {
+	sets := slices.Clone(o.sets)
+	if o.output != "" {
+		path, _ := json.Marshal(o.output) // a JSON string is a YAML string
+		sets = append(sets, "output="+string(path))
+	}
+	cfg, err := config.Load(o.config, sets)
+	return cfg, cli.Input(err)
+}
+
+// resumeLine is the command line that goes on with the run.
+func (o *options) resumeLine() string {
+	args := []string{os.Args[0], "--config", o.config}
+	for _, s := range o.sets {
+		args = append(args, "--set", s)
+	}
+	if o.output != "" {
+		args = append(args, "--output", o.output)
+	}
+	return cli.Quote(append(args, "--resume"))
+}
+
+func run(ctx context.Context, o *options) error {
+	cfg, err := o.recipe()
+	if err != nil {
+		return err
+	}
+	if o.plan {
+		return runPlan(o, cfg)
+	}
+	return runTrain(ctx, o, cfg)
+}
+
+// parseSize reads "NxHxW".
+func parseSize(s string) (n, h, w int, err error) {
+	var rest string
+	if k, _ := fmt.Sscanf(s, "%dx%dx%d%s", &n, &h, &w, &rest); k != 3 || n < 1 || h < 1 || w < 1 {
+		return 0, 0, 0, cli.Usage("--plan-size %q is not images x height x width, such as 2x608x800", s)
+	}
+	return n, h, w, nil
+}

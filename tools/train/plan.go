@@ -1,0 +1,110 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"manvision/config"
+	"manvision/data/coco"
+	"manvision/data/shapes"
+	"manvision/internal/cli"
+	"manvision/report"
+	"manvision/report/progress"
+	"manvision/train"
+)
+
+func runPlan(o *options, cfg *config.Config) error {
+	n, h, w := train.PlanSize(cfg)
+	if o.planSize != "" {
+		var err error
+		if n, h, w, err = parseSize(o.planSize); err != nil {
+			return err
+		}
+		h, w = (h+31)/32*32, (w+31)/32*32
+	}
+	classes, err := planClasses(o, cfg)
+	if err != nil {
+		return err
+	}
+	threads := cfg.Threads
+	if threads == 0 {
+		threads = runtime.NumCPU()
+	}
+	dev, err := o.open(threads)
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	p, err := train.Plan(cfg, dev, classes, n, h, w)
+	if err != nil {
+		return cli.Input(err)
+	}
+	out := o.streams.Out
+	if o.json != "" {
+		if err := cli.WriteJSON(o.json, out, p); err != nil || o.json == "-" {
+			return err
+		}
+	}
+	return writePlan(out, o.streams.Terminal, p)
+}
+
+// planClasses takes the number of classes from the data where it is there.
+func planClasses(o *options, cfg *config.Config) (int, error) {
+	if cfg.Data.Format == "shapes" {
+		return len(shapes.Classes), nil
+	}
+	path := cfg.Data.Path(cfg.Data.Train.Annotations)
+	if _, err := os.Stat(path); cfg.Data.Root == "" || err != nil {
+		return o.classes, nil
+	}
+	ds, err := coco.Read(path, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	if err != nil {
+		return 0, cli.Input(err)
+	}
+	return ds.IDs.Len(), nil
+}
+
+// writePlan prints the plan in columns: end to end, the recipe.
+func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
+	cell := func(n int64) string {
+		if !terminal {
+			return fmt.Sprint(n)
+		}
+		return progress.Bytes(n)
+	}
+	e, r := p.EndToEnd, p.Recipe
+	if terminal {
+		fmt.Fprintf(out, "%s: a training step of %d images of %dx%d, %d classes, on %s with %d threads\n\n",
+			p.Name, p.Input[0], p.Input[1], p.Input[2], p.Classes, p.Device, p.Threads)
+	}
+	t := report.NewTable("bytes", "end to end K=1", fmt.Sprintf("%s K=%d", r.Strategy, len(r.Memory.Blocks)))
+	t.Row("whole network", cell(e.Memory.Arena))
+	for i, n := range r.Memory.Blocks {
+		name := fmt.Sprintf("block %d", i+1)
+		if i < len(r.Cuts) {
+			name += " to " + r.Cuts[i]
+		}
+		t.Row(name, "", cell(n))
+	}
+	t.Row("working memory (the largest)", cell(e.Memory.Arena), cell(r.Memory.Arena))
+	t.Row("images and cuts", cell(e.Memory.Boundary), cell(r.Memory.Boundary))
+	t.Row("parameters and statistics", cell(e.Memory.Parameters), cell(r.Memory.Parameters))
+	t.Row("optimizer state", cell(e.Memory.State), cell(r.Memory.State))
+	t.Row("gradients kept for clipping", cell(e.Memory.Gradients), cell(r.Memory.Gradients))
+	t.Row("total", cell(e.Total), cell(r.Total))
+	t.Row("ratio", "1", fmt.Sprintf("%.3f", p.Ratio))
+	if err := t.Write(out, terminal); err != nil {
+		return err
+	}
+	if terminal {
+		cuts := "none"
+		if len(r.Cuts) > 0 {
+			cuts = "after " + strings.Join(r.Cuts, ", ")
+		}
+		fmt.Fprintf(out, "\ncuts: %s. Decoded images wait outside this plan: data.prefetch bounds them.\n", cuts)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+
+	"manvision/config"
+	"manvision/data/coco"
+	"manvision/device"
+	"manvision/manpp"
+)
+
+// Outline is what a run is going to do.
+type Outline struct {
+	Device  string `json:"device"`
+	Threads int    `json:"threads"`
+
+	Backbone string   `json:"backbone"`
+	Width    int      `json:"width"`
+	Strategy string   `json:"strategy"`
+	Blocks   int      `json:"blocks"`
+	Cuts     []string `json:"cuts"` // last unit of every block but the final one
+	Classes  int      `json:"classes"`
+
+	InferenceParameters int `json:"inference_parameters"` // numbers, without running statistics
+	TrainingParameters  int `json:"training_parameters"`  // with auxiliary networks and local heads
+
+	Input  [3]int       `json:"input"` // images, height, width of the largest step
+	Memory manpp.Memory `json:"memory"`
+
+	TrainImages  int `json:"train_images"`
+	TrainObjects int `json:"train_objects"`
+	ValImages    int `json:"val_images"`
+	ValObjects   int `json:"val_objects"`
+
+	FirstStep     int64   `json:"first_step"` // 0, or where a resumed run goes on
+	Steps         int64   `json:"steps"`
+	StepsPerEpoch int64   `json:"steps_per_epoch"`
+	Batch         int     `json:"batch"`
+	LR            float64 `json:"lr"` // after warm-up
+	Schedule      string  `json:"schedule"`
+}
+
+func (r *run) outline() *Outline {
+	d, cfg := r.det, r.cfg
+	o := &Outline{
+		Device: d.Store.Device().Name(), Threads: d.Store.Device().Threads(),
+		TrainImages: r.source.Len(), TrainObjects: r.source.Dataset().NumAnnotations(),
+		ValImages: r.val.Len(), ValObjects: r.val.Dataset().NumAnnotations(),
+		FirstStep: r.step, Steps: r.total, StepsPerEpoch: r.loader.StepsPerEpoch(),
+		Batch: cfg.Train.Batch, LR: cfg.Optim.LR, Schedule: cfg.Schedule.Name, Memory: r.planned(),
+	}
+	o.Input[0], o.Input[1], o.Input[2] = d.planSize()
+	o.describe(d)
+	return o
+}
+
+func (o *Outline) describe(d *Detector) {
+	o.Backbone, o.Width, o.Strategy = d.Model.Backbone.Name, d.Config.Model.Width, d.Model.Strategy.Name
+	o.Blocks, o.Cuts, o.Classes = d.Model.Blocks(), d.Cuts(), d.Net.Classes
+	o.InferenceParameters, o.TrainingParameters = d.Parameters()
+}
+
+// Parameters counts the numbers in the parameters that inference needs and in all
+// that training holds (auxiliary networks with their EMA copies included), without
+// running statistics. Parts count once a program has been compiled.
+func (d *Detector) Parameters() (inference, training int) {
+	for _, v := range d.Store.Vars() {
+		if v.Buffer {
+			continue
+		}
+		training += v.Elems()
+		if !strings.HasPrefix(v.Name, manpp.AuxPrefix) {
+			inference += v.Elems()
+		}
+	}
+	return inference, training
+}
+
+// planned is the plan of the largest input's step, evaluation included.
+func (r *run) planned() manpp.Memory {
+	n, h, w := r.det.planSize()
+	s, err := r.tr.Steps(n, h, w)
+	if err != nil { // it was compiled before
+		return manpp.Memory{}
+	}
+	return r.tr.Memory(s)
+}
+
+func (r *run) memoryUse() MemoryUse {
+	_, allocated := r.det.Store.Device().Allocated()
+	u := MemoryUse{Planned: r.planned().Total(), Allocated: allocated}
+	if _, peak := residentBytes(); peak > 0 {
+		u.Resident = max(peak-r.resident, 0)
+	}
+	return u
+}
+
+// MemoryPlan is the planned memory of a recipe's training step beside that of the
+// same recipe trained end to end.
+type MemoryPlan struct {
+	Name     string `json:"name"`
+	Device   string `json:"device"`
+	Threads  int    `json:"threads"`
+	Input    [3]int `json:"input"` // images, height, width
+	Classes  int    `json:"classes"`
+	EndToEnd PlanOf `json:"end_to_end"`
+	Recipe   PlanOf `json:"recipe"`
+	// Ratio is the recipe's total over that of end-to-end training.
+	Ratio float64 `json:"ratio"`
+}
+
+// PlanOf is one way of training in a MemoryPlan.
+type PlanOf struct {
+	Strategy            string       `json:"strategy"`
+	Cuts                []string     `json:"cuts"`
+	InferenceParameters int          `json:"inference_parameters"`
+	TrainingParameters  int          `json:"training_parameters"`
+	Memory              manpp.Memory `json:"memory"`
+	Total               int64        `json:"total"`
+}
+
+// PlanSize returns the largest input of a recipe's training step: images, height
+// and width in pixels.
+func PlanSize(cfg *config.Config) (n, h, w int) {
+	return (&Detector{Config: cfg}).planSize()
+}
+
+// Plan plans a training step of the recipe for a number of classes and images of
+// n x h x w, and the same trained end to end. Nothing is allocated and no data is
+// read.
+func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryPlan, error) {
+	if classes < 1 || n < 1 || h < 32 || w < 32 || h%32 != 0 || w%32 != 0 {
+		return nil, fmt.Errorf("plan of %d classes, %d images of %dx%d: need at least one of each and sides in multiples of 32", classes, n, h, w)
+	}
+	p := &MemoryPlan{Name: cfg.Name, Device: dev.Name(), Threads: dev.Threads(), Input: [3]int{n, h, w}, Classes: classes}
+	var err error
+	if p.Recipe, err = planOf(cfg, dev, classes, n, h, w); err != nil {
+		return nil, err
+	}
+	whole := *cfg
+	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0
+	if p.EndToEnd, err = planOf(&whole, dev, classes, n, h, w); err != nil {
+		return nil, err
+	}
+	p.Ratio = float64(p.Recipe.Total) / float64(p.EndToEnd.Total)
+	return p, nil
+}
+
+func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf, error) {
+	cats := make([]coco.Category, classes)
+	for i := range cats {
+		cats[i] = coco.Category{ID: i + 1, Name: fmt.Sprint("class ", i+1)}
+	}
+	d, err := NewDetector(cfg, dev, coco.NewIDMap(cats))
+	if err != nil {
+		return PlanOf{}, err
+	}
+	tr, err := d.NewTrainer(max(1, cfg.Train.Steps))
+	if err != nil {
+		return PlanOf{}, err
+	}
+	defer tr.Close()
+	s, err := tr.Steps(n, h, w)
+	if err != nil {
+		return PlanOf{}, err
+	}
+	o := PlanOf{Strategy: d.Model.Strategy.Name, Cuts: d.Cuts(), Memory: tr.Memory(s)}
+	o.InferenceParameters, o.TrainingParameters = d.Parameters()
+	o.Total = o.Memory.Total()
+	return o, nil
+}
