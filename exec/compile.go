@@ -256,6 +256,9 @@ func (c *compiler) children(n *gorgonia.Node) gorgonia.Nodes {
 }
 
 func describe(n *gorgonia.Node) string {
+	if n == nil {
+		return "a nil node"
+	}
 	if n.Op() == nil {
 		return fmt.Sprintf("leaf %q %v", n.Name(), n.Shape())
 	}
@@ -369,7 +372,11 @@ func (c *compiler) step(op device.Op, in, out []*value, skip *bool) error {
 			return fmt.Errorf("input %d of %s: %w", i, op.Kind(), err)
 		}
 	}
-	for i, d := range op.Outputs() {
+	outputs := op.Outputs()
+	if len(outputs) != len(out) {
+		return fmt.Errorf("%s has %d outputs, got %d", op.Kind(), len(outputs), len(out))
+	}
+	for i, d := range outputs {
 		if err := same(d, out[i].desc); err != nil {
 			return fmt.Errorf("output %d of %s: %w", i, op.Kind(), err)
 		}

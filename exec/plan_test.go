@@ -10,6 +10,7 @@ import (
 
 	"manvision/backbone"
 	"manvision/device"
+	"manvision/device/cpu"
 	"manvision/device/ref"
 	"manvision/exec"
 	"manvision/nn"
@@ -144,10 +145,18 @@ func checkSpans(t fataler, p *exec.Program) {
 // keeps every value, in which nothing shares memory: the same bits must come out,
 // whatever lay in the arena before.
 func TestPlanKeepsValues(t *testing.T) {
+	t.Run("ref", func(t *testing.T) { planKeepsValues(t, ref.NewThreads(1)) })
+	t.Run("cpu", func(t *testing.T) {
+		dev, err := cpu.New(cpu.Options{Threads: 2})
+		ok(t, err)
+		planKeepsValues(t, dev)
+	})
+}
+
+func planKeepsValues(t *testing.T, dev device.Device) {
+	defer dev.Close()
 	var plans, tight, inPlace int
 	rapid.Check(t, func(t *rapid.T) {
-		dev := ref.NewThreads(1)
-		defer dev.Close()
 		store := nn.NewStore(dev, 5)
 		defer store.Free()
 		g := nn.NewGraph(store, nn.Train)
