@@ -65,9 +65,10 @@ func EnsureShapes(ctx context.Context, d config.Data, say func(string)) error {
 	return err
 }
 
-// openSplit reads the annotations of a split and joins them with its images.
-func openSplit(d config.Data, s config.Split) (*data.CocoDetection, error) {
-	ds, err := coco.Read(d.Path(s.Annotations), coco.Options{SkipBadBoxes: d.SkipBadBoxes})
+// openSplit reads the annotations of a split and joins them with its images: to
+// train on, or as written to evaluate against.
+func openSplit(d config.Data, s config.Split, evaluate bool) (*data.CocoDetection, error) {
+	ds, err := coco.Read(d.Path(s.Annotations), coco.Options{SkipBadBoxes: d.SkipBadBoxes, AsIs: evaluate})
 	if err != nil {
 		return nil, err
 	}
@@ -113,6 +114,6 @@ func trainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 // evalLoader goes through a split once, in order.
 func evalLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 	l := loaderConfig(cfg)
-	l.Batch, l.Last, l.Epochs = cfg.Eval.Batch, data.LastPad, 1
+	l.Batch, l.Last, l.Epochs = min(cfg.Eval.Batch, max(src.Len(), 1)), data.LastPad, 1
 	return data.NewLoader(src, l)
 }

@@ -16,6 +16,9 @@ import (
 // Predictor runs a detector over batches. Programs are compiled once an input
 // size; the least recently used is dropped beyond a bound.
 type Predictor struct {
+	// Skipped are the bad images that the last Detect left out.
+	Skipped []data.Skip
+
 	d      *Detector
 	post   *detection.PostProcessor
 	input  *exec.Arena
@@ -123,48 +126,70 @@ func Results(ids *coco.IDMap, s *data.Sample, found []detection.Detection) []coc
 	return out
 }
 
-// Evaluate detects on every image of the source and scores the result as
-// pycocotools does. progress, if not nil, is told the images done.
+// Evaluate detects on every image of the source, whose annotations have been read
+// as written (coco.Options.AsIs), and scores the result as pycocotools does.
+// progress, if not nil, is told the images done.
 func Evaluate(ctx context.Context, p *Predictor, src *data.CocoDetection, progress func(done, total int)) (*cocoeval.Summary, []coco.Result, error) {
-	loader, err := evalLoader(p.d.Config, src)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer loader.Close()
 	eval, err := cocoeval.New(src.Dataset(), cocoeval.Options{})
 	if err != nil {
 		return nil, nil, err
 	}
 	var all []coco.Result
 	done := 0
-	for {
-		if err := ctx.Err(); err != nil {
-			return nil, nil, err
-		}
-		b, err := loader.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		found, err := p.Batch(b)
-		if err != nil {
-			return nil, nil, err
-		}
+	err = p.Detect(ctx, src, func(s *data.Sample, found []detection.Detection) error {
 		from := len(all)
-		for i := range b.Samples {
-			all = append(all, Results(p.d.IDs, &b.Samples[i], found[i])...)
-		}
-		if err := eval.Process(all[from:]); err != nil {
-			return nil, nil, err
-		}
-		done += len(b.Samples)
-		loader.Recycle(b)
+		all = append(all, Results(p.d.IDs, s, found)...)
+		done++
 		if progress != nil {
 			progress(done, src.Len())
 		}
+		return eval.Process(all[from:])
+	})
+	if err != nil {
+		return nil, nil, err
 	}
 	s, err := eval.Evaluate()
+	if err == nil && len(p.Skipped) > 0 {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d images could not be read and count as images without detections, the first: %v", len(p.Skipped), p.Skipped[0].Err))
+	}
 	return s, all, err
+}
+
+// Detect detects objects on every image of src once and hands each image over with
+// what was found, in original pixels. The preparation of the images is the
+// recipe's, without augmentation. Where the recipe skips bad images they end in
+// p.Skipped, otherwise the first ends the work with an *augment.ImageError.
+func (p *Predictor) Detect(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) error {
+	p.Skipped = nil
+	loader, err := evalLoader(p.d.Config, src)
+	if err != nil {
+		return err
+	}
+	defer loader.Close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		b, err := loader.Next()
+		if errors.Is(err, io.EOF) {
+			p.Skipped = loader.Stats().Skipped
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		found, err := p.Batch(b)
+		if err != nil {
+			return err
+		}
+		for i := range b.Samples {
+			if b.Samples[i].Replaces >= 0 { // stands in for a bad image
+				continue
+			}
+			if err := each(&b.Samples[i], found[i]); err != nil {
+				return err
+			}
+		}
+		loader.Recycle(b)
+	}
 }

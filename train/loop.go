@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"time"
 
 	"manvision/config"
@@ -131,7 +130,7 @@ func (r *run) open(ctx context.Context) error {
 	if err := cfg.CheckPaths(); err != nil {
 		return err
 	}
-	src, err := openSplit(cfg.Data, cfg.Data.Train)
+	src, err := openSplit(cfg.Data, cfg.Data.Train, false)
 	if err != nil {
 		return err
 	}
@@ -139,7 +138,7 @@ func (r *run) open(ctx context.Context) error {
 	if text := src.Dataset().Report.String(); text != "" {
 		r.o.Say(text)
 	}
-	if r.val, err = openSplit(cfg.Data, cfg.Data.Val); err != nil {
+	if r.val, err = openSplit(cfg.Data, cfg.Data.Val, true); err != nil {
 		return err
 	}
 	if d := src.Dataset().IDs.Diff(r.val.Dataset().IDs); d != "" {
@@ -149,11 +148,7 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	r.total = int64(cfg.Train.TotalSteps(int(r.loader.StepsPerEpoch())))
-	threads := cfg.Threads
-	if threads == 0 {
-		threads = runtime.NumCPU()
-	}
-	dev, err := r.o.Open(threads)
+	dev, err := r.o.Open(Threads(cfg))
 	if err != nil {
 		return err
 	}
@@ -368,6 +363,9 @@ func (r *run) evaluate(ctx context.Context) error {
 		r.metrics[m.Key] = m.Value
 	}
 	r.say(fmt.Sprintf("step %d: AP %.3f  AP50 %.3f  AP75 %.3f on %d images in %.1f s", r.step, s.AP, s.AP50, s.AP75, s.Images, time.Since(start).Seconds()))
+	for _, w := range s.Warnings {
+		r.say("warning: " + w)
+	}
 	return r.appendMetrics()
 }
 

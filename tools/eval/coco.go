@@ -1,22 +1,21 @@
 package main
 
 import (
-	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
+	"manvision/data/coco"
 	"manvision/detection/cocoeval"
+	"manvision/internal/cli"
 )
 
 // cocoOptions are the inputs of 'eval coco'.
 type cocoOptions struct {
-	streams     *streams
+	streams     *cli.Streams
 	gt, dt      string
 	iou         string
 	json        string // file, "-" for stdout, "" for none
@@ -26,7 +25,7 @@ type cocoOptions struct {
 	threads     int
 }
 
-func newCoco(s *streams, run func(*cocoOptions) error) *cobra.Command {
+func newCoco(s *cli.Streams, run func(*cocoOptions) error) *cobra.Command {
 	o := &cocoOptions{streams: s}
 	cmd := &cobra.Command{
 		Use:   "coco --gt instances.json --dt results.json",
@@ -41,7 +40,7 @@ elsewhere.`,
 		Example: `  eval coco --gt instances_val2017.json --dt results.json
   eval coco --gt instances_val2017.json --dt masks.json --iou segm --per-class
   eval coco --gt instances_val2017.json --dt results.json --json - | jq .AP50`,
-		Args: noArgs,
+		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.check(); err != nil {
 				return err
@@ -64,15 +63,15 @@ elsewhere.`,
 func (o *cocoOptions) check() error {
 	switch {
 	case o.gt == "":
-		return usage("--gt is missing: the instances file; see 'eval coco --help'")
+		return cli.Usage("--gt is missing: the instances file; see 'eval coco --help'")
 	case o.dt == "":
-		return usage("--dt is missing: the results file; see 'eval coco --help'")
+		return cli.Usage("--dt is missing: the results file; see 'eval coco --help'")
 	case !slices.Contains([]string{"bbox", "segm"}, o.iou):
-		return usage("--iou %q is unknown: valid are bbox, segm", o.iou)
+		return cli.Usage("--iou %q is unknown: valid are bbox, segm", o.iou)
 	case !slices.Contains([]string{"", "pycocotools"}, o.compat):
-		return usage("--compat %q is unknown: valid is pycocotools", o.compat)
+		return cli.Usage("--compat %q is unknown: valid is pycocotools", o.compat)
 	case o.threads < 0:
-		return usage("--threads is negative: %d", o.threads)
+		return cli.Usage("--threads is negative: %d", o.threads)
 	}
 	return nil
 }
@@ -82,59 +81,32 @@ func runCoco(o *cocoOptions) error {
 		IoU: o.iou, SkipUnknown: o.skipUnknown, CompatPycocotools: o.compat != "", Workers: o.threads,
 	})
 	if err != nil {
+		var bad *coco.InputError
+		if errors.As(err, &bad) {
+			return cli.Input(err)
+		}
 		return err
 	}
 	for _, w := range s.Warnings {
-		fmt.Fprintf(o.streams.err, "warning: %s\n", w)
+		fmt.Fprintf(o.streams.Err, "warning: %s\n", w)
 	}
 	if o.json != "" {
-		b, err := json.MarshalIndent(s, "", "  ")
-		if err != nil {
-			return err
-		}
-		b = append(b, '\n')
-		if o.json == "-" {
-			_, err = o.streams.out.Write(b)
-			return err
-		}
-		if err := replaceFile(o.json, b); err != nil {
+		if err := cli.WriteJSON(o.json, o.streams.Out, s); err != nil || o.json == "-" {
 			return err
 		}
 	}
-	if !o.streams.terminal {
-		return s.WritePlain(o.streams.out, o.perClass)
-	}
-	var table strings.Builder
-	table.WriteString(s.Table())
-	if o.perClass {
-		table.WriteString("\n" + s.ClassTable())
-	}
-	_, err = io.WriteString(o.streams.out, table.String())
-	return err
+	return writeSummary(o.streams, s, o.perClass)
 }
 
-// replaceFile writes a file in one step: a failure leaves the old one.
-func replaceFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+// writeSummary prints a table on a terminal, lines for programs otherwise.
+func writeSummary(out *cli.Streams, s *cocoeval.Summary, perClass bool) error {
+	if !out.Terminal {
+		return s.WritePlain(out.Out, perClass)
 	}
-	_, err = f.Write(b)
-	if err == nil {
-		err = f.Chmod(0o644)
+	table := s.Table()
+	if perClass {
+		table += "\n" + s.ClassTable()
 	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	_, err := io.WriteString(out.Out, table)
+	return err
 }

@@ -1,6 +1,13 @@
 // Command eval evaluates models and result files.
 package main
 
-import "os"
+import (
+	"os"
 
-func main() { os.Exit(execute(system(), os.Args[1:])) }
+	"manvision/internal/cli"
+)
+
+func main() {
+	s := cli.System()
+	os.Exit(cli.Execute(newRoot(s), s, os.Args[1:]))
+}

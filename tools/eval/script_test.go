@@ -13,6 +13,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"manvision/internal/cli"
 	"manvision/internal/testdata"
 )
 
@@ -52,7 +53,7 @@ func TestFlags(t *testing.T) {
 			cocoOptions{gt: "a", dt: "b", iou: "segm", json: "-", perClass: true, skipUnknown: true, compat: "pycocotools", threads: 2}},
 	} {
 		var got cocoOptions
-		root := newRoot(&streams{out: new(bytes.Buffer), err: new(bytes.Buffer)})
+		root := newRoot(&cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)})
 		for _, sub := range root.Commands() {
 			root.RemoveCommand(sub)
 		}
@@ -73,10 +74,11 @@ func TestOracleOnTerminal(t *testing.T) {
 	dir := testdata.Shared(t, "coco-eval-oracle")
 	var out, errs bytes.Buffer
 	file := filepath.Join(t.TempDir(), "out.json")
-	code := execute(&streams{out: &out, err: &errs, terminal: true}, []string{"coco",
+	s := &cli.Streams{Out: &out, Err: &errs, Terminal: true}
+	code := cli.Execute(newRoot(s), s, []string{"coco",
 		"--gt", filepath.Join(dir, "instances_val2014_100.json"),
 		"--dt", filepath.Join(dir, "instances_val2014_fakebbox100_results.json"), "--per-class", "--json", file})
-	if code != exitOK {
+	if code != cli.OK {
 		t.Fatalf("exit %d: %s", code, errs.String())
 	}
 	for _, want := range []string{"AP      0.505  IoU 0.50:0.95", "fire hydrant        -"} {

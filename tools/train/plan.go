@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 
 	"manvision/config"
@@ -29,11 +28,7 @@ func runPlan(o *options, cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
-	threads := cfg.Threads
-	if threads == 0 {
-		threads = runtime.NumCPU()
-	}
-	dev, err := o.open(threads)
+	dev, err := o.open(train.Threads(cfg))
 	if err != nil {
 		return err
 	}

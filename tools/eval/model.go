@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"manvision/config"
+	"manvision/data/augment"
+	"manvision/data/coco"
+	"manvision/internal/cli"
+	"manvision/report/progress"
+	"manvision/train"
+)
+
+func runModel(ctx context.Context, o *modelOptions) error {
+	cfg, err := config.Load(o.config, o.sets)
+	if err != nil {
+		return cli.Input(err)
+	}
+	news := func(text string) { fmt.Fprintln(o.streams.Err, text) }
+	src, err := train.OpenVal(ctx, cfg, news)
+	if err != nil {
+		return cli.Input(err)
+	}
+	dev, err := o.open(train.Threads(cfg))
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	m, err := train.LoadModel(cfg, dev, src.Dataset().IDs, o.checkpoint)
+	if err != nil {
+		return cli.Input(err)
+	}
+	defer m.Close()
+	start := time.Now()
+	s, found, err := train.Evaluate(ctx, m.Predictor, src, o.progress())
+	var image *augment.ImageError
+	switch {
+	case ctx.Err() != nil:
+		return errors.New("stopped before the end: nothing was written")
+	case errors.As(err, &image):
+		return cli.Input(fmt.Errorf("%w; repair it or leave bad images out with --set data.on_bad_image=skip", err))
+	case err != nil:
+		return err
+	}
+	for _, w := range s.Warnings {
+		news("warning: " + w)
+	}
+	if o.results != "" {
+		if err := coco.WriteResults(o.results, found); err != nil {
+			return err
+		}
+	}
+	if o.json != "" {
+		if err := cli.WriteJSON(o.json, o.streams.Out, s); err != nil {
+			return err
+		}
+	}
+	if o.json != "-" {
+		if err := writeSummary(o.streams, s, o.perClass); err != nil {
+			return err
+		}
+	}
+	if took := time.Since(start).Seconds(); o.streams.ErrTerminal {
+		news(fmt.Sprintf("%d images in %.1f s, %.1f a second", s.Images, took, float64(s.Images)/took))
+	}
+	return nil
+}
+
+// progress shows the images done on a terminal.
+func (o *modelOptions) progress() func(done, total int) {
+	if !o.streams.ErrTerminal {
+		return nil
+	}
+	start := time.Now()
+	return func(done, total int) {
+		left := time.Duration(float64(time.Since(start)) / float64(done) * float64(total-done))
+		fmt.Fprintf(o.streams.Err, "\r%d/%d images  eta %s  ", done, total, progress.Duration(left))
+		if done >= total {
+			fmt.Fprint(o.streams.Err, "\r\x1b[K")
+		}
+	}
+}
