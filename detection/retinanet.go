@@ -183,6 +183,9 @@ func (h *heads) SkipGroup(param string) string {
 	return ""
 }
 
+// Free gives the targets' storage back.
+func (h *heads) Free() { h.targets.Free() }
+
 // level is the targets' storage of one pyramid level: labels [N·A_l], deltas
 // [N,A_l,4].
 type level struct {

@@ -37,15 +37,19 @@ const groupReport = "report"
 
 // compile plans all blocks for images [n,h,w,3]. What crosses a cut lies in
 // boundary, programs work in arena.
-func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, arena *exec.Arena) (*Steps, error) {
+func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, arena *exec.Arena) (_ *Steps, err error) {
 	s := &Steps{N: n, H: h, W: w, Heads: heads}
+	defer func() {
+		if err != nil {
+			s.Close()
+		}
+	}()
 	var held []*exec.Tensor
 	hold := func(d device.Desc) (*exec.Tensor, error) {
 		t, err := exec.NewTensorIn(boundary, d, held...)
 		held = append(held, t)
 		return t, err
 	}
-	var err error
 	if s.Input, err = hold(device.Desc{Shape: []int{n, h, w, 3}}); err != nil {
 		return nil, err
 	}
@@ -163,8 +167,12 @@ func (b *Block) report(g *nn.Graph, m *Model, aux *auxiliary) error {
 	return nil
 }
 
-// Close frees the programs.
+// Close frees the programs and, where the heads have a method Free, what these
+// hold.
 func (s *Steps) Close() {
+	if f, ok := s.Heads.(interface{ Free() }); ok {
+		f.Free()
+	}
 	for _, b := range s.Blocks {
 		b.Program.Close()
 		if b.distance != nil {

@@ -69,6 +69,7 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string) error {
 		}
 		o.state[v.Name] = state
 		o.order = append(o.order, v)
+		o.discard() // plans of fewer parameters
 		if group != "" {
 			o.groups[v.Name] = group
 		}
@@ -172,6 +173,33 @@ func (o *Optimizer) compile() error {
 	}
 	o.update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: updates})
 	return err
+}
+
+// discard closes the plans of the norm and the update; the next step makes new
+// ones.
+func (o *Optimizer) discard() {
+	for _, p := range []*exec.Program{o.sum, o.update} {
+		if p != nil {
+			p.Close()
+		}
+	}
+	o.sum, o.update = nil, nil
+}
+
+// Free gives back state, gradients and plans. The programs of trainers that use
+// the optimizer must not run afterwards.
+func (o *Optimizer) Free() {
+	o.discard()
+	for _, s := range o.state {
+		for _, t := range s {
+			t.Free()
+		}
+	}
+	for _, t := range o.grads {
+		t.Free()
+	}
+	o.hyper.Free()
+	o.norm.Free()
 }
 
 // GradBytes is the storage of gradients kept for clipping; StateBytes that of the
