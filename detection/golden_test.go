@@ -9,6 +9,7 @@ import (
 
 	"manvision/backbone"
 	"manvision/device"
+	"manvision/device/cpu"
 	"manvision/device/ref"
 	"manvision/internal/golden"
 	"manvision/manpp"
@@ -58,6 +59,19 @@ func TestGoldenRetinaNet(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
 			trajectory(t, f, dev, golden.Deviation{Losses: []float64{1e-6}, Grads: 1e-6, ParamsAfter: 1e-6, BuffersAfter: 1e-6, Eval: 1e-6})
+		})
+		t.Run(f.Name+"/onednn", func(t *testing.T) {
+			dev, err := cpu.New(cpu.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer dev.Close()
+			d := f.Deviation
+			tol := golden.Deviation{Grads: 10 * d.Grads, ParamsAfter: 10 * d.ParamsAfter, BuffersAfter: 10 * d.BuffersAfter, Eval: 10 * d.Eval}
+			for _, l := range d.Losses {
+				tol.Losses = append(tol.Losses, 10*l)
+			}
+			trajectory(t, f, dev, tol)
 		})
 	}
 }

@@ -1,0 +1,44 @@
+"""Times PyTorch's ResNet-50 training step: the peer of `bin/bench resnet50`.
+
+Batch 8, 224x224, float32, SGD with momentum, on the CPU, in both memory layouts.
+Prints one JSON object: seconds of every counted step by layout. The machine must
+be otherwise idle. Needs Debian's python3-torch and python3-torchvision:
+
+    OMP_NUM_THREADS=4 /usr/bin/python3 benchmarks/resnet50_step.py --threads 4 --steps 5
+"""
+import argparse
+import json
+import resource
+import time
+
+import torch
+import torchvision
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--threads", type=int, default=4)
+parser.add_argument("--steps", type=int, default=5)
+parser.add_argument("--batch", type=int, default=8)
+parser.add_argument("--layouts", default="nchw,nhwc")
+a = parser.parse_args()
+torch.set_num_threads(a.threads)
+torch.manual_seed(1)
+out = {"torch": torch.__version__, "threads": a.threads, "batch": a.batch}
+for layout in a.layouts.split(","):
+    fmt = torch.channels_last if layout == "nhwc" else torch.contiguous_format
+    net = torchvision.models.resnet50().to(memory_format=fmt).train()
+    opt = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=1e-4)
+    loss_fn = torch.nn.CrossEntropyLoss()
+    x = torch.randn(a.batch, 3, 224, 224).to(memory_format=fmt)
+    y = torch.randint(0, 1000, (a.batch,))
+    times = []
+    for i in range(a.steps + 2):
+        start = time.perf_counter()
+        opt.zero_grad(set_to_none=True)
+        loss = loss_fn(net(x), y)
+        loss.backward()
+        opt.step()
+        if i >= 2:
+            times.append(time.perf_counter() - start)
+    out[layout] = times
+out["peak_kib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(json.dumps(out))

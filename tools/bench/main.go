@@ -1,0 +1,91 @@
+// Command bench times the toolkit's main work; BENCHMARKS.md holds the figures
+// beside those of its peers.
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"manvision/device/cpu"
+	"manvision/internal/bench"
+)
+
+func main() { os.Exit(execute(os.Stdout, os.Stderr, os.Args[1:])) }
+
+func execute(out, errs io.Writer, args []string) int {
+	root := newRoot(out)
+	root.SetArgs(args)
+	root.SetOut(out)
+	root.SetErr(errs)
+	if err := root.Execute(); err != nil {
+		fmt.Fprintf(errs, "error: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+// options are what all timings share.
+type options struct {
+	threads, steps int
+	profile        bool
+}
+
+func newRoot(out io.Writer) *cobra.Command {
+	var o options
+	root := &cobra.Command{Use: "bench", Short: "Time training steps; figures are JSON on standard output", SilenceUsage: true, SilenceErrors: true,
+		Example: "  bin/bench resnet50 --threads 4\n  bin/bench retinanet --threads 4 --height 608 --width 800"}
+	root.PersistentFlags().IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of the device")
+	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
+	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
+	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o))
+	return root
+}
+
+func newResNet(out io.Writer, o *options) *cobra.Command {
+	var batch, size int
+	c := &cobra.Command{Use: "resnet50", Short: "Training step of ResNet-50 (peer: benchmarks/resnet50_step.py)", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return o.time(out, func(dev *cpu.Device) (*bench.Steps, error) {
+				return bench.ResNet50(dev, batch, size, o.steps, o.profile)
+			})
+		}}
+	c.Flags().IntVar(&batch, "batch", 8, "images a step")
+	c.Flags().IntVar(&size, "size", 224, "height and width in pixels")
+	return c
+}
+
+func newRetinaNet(out io.Writer, o *options) *cobra.Command {
+	var batch, height, width int
+	var e2e bool
+	c := &cobra.Command{Use: "retinanet", Short: "Training step of RetinaNet ResNet-50 (peer: the official release)", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			return o.time(out, func(dev *cpu.Device) (*bench.Steps, error) {
+				return bench.RetinaNet(dev, e2e, batch, height, width, o.steps, o.profile)
+			})
+		}}
+	c.Flags().BoolVar(&e2e, "e2e", false, "train end to end instead of in four blocks")
+	c.Flags().IntVar(&batch, "batch", 2, "images a step")
+	c.Flags().IntVar(&height, "height", 608, "rows of the canvas")
+	c.Flags().IntVar(&width, "width", 800, "columns of the canvas")
+	return c
+}
+
+func (o *options) time(out io.Writer, run func(*cpu.Device) (*bench.Steps, error)) error {
+	dev, err := cpu.New(cpu.Options{Threads: o.threads})
+	if err != nil {
+		return err
+	}
+	defer dev.Close()
+	s, err := run(dev)
+	if err != nil {
+		return err
+	}
+	enc := json.NewEncoder(out)
+	enc.SetIndent("", "  ")
+	return enc.Encode(s)
+}
