@@ -186,7 +186,7 @@ func (r *rig) grads() map[string][]float64 {
 	r.t.Helper()
 	out := map[string][]float64{}
 	for _, v := range r.store.Vars() {
-		if g := r.opt.Grad(v.Name); g != nil {
+		if g := r.opt.Grad(v.Name); g != nil && g.Realized() {
 			x := make([]float64, v.Elems())
 			if err := g.Download(x); err != nil {
 				r.t.Fatal(err)

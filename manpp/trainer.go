@@ -78,8 +78,8 @@ type BlockReport struct {
 	Loss     float64   // sum of Terms
 	Terms    []float64 // as Block.Losses
 	Time     time.Duration
-	Scale    float64 // s; 0 for a block without auxiliary network
-	Distance float64 // ‖LB−EMA‖ over all parameters; 0 unless asked for
+	Scale    float64 // s before the step; 0 for a block without auxiliary network or unless asked for
+	Distance float64 // ‖LB−EMA‖ over all parameters, before the step; 0 likewise
 }
 
 // StepReport is what a step tells.
@@ -108,18 +108,13 @@ func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r
 		for group, off := range skip {
 			b.Program.Skip(group, off)
 		}
-		if b.distance != nil {
-			b.Program.Skip(groupReport, !detail)
-			if detail {
-				if err := b.distance.Zero(); err != nil {
-					return err
-				}
-			}
+		out := &r.Blocks[j]
+		if err := b.begin(out, detail); err != nil {
+			return err
 		}
 		if err := b.Program.Run(); err != nil {
 			return err
 		}
-		out := &r.Blocks[j]
 		if err := b.read(out, detail); err != nil {
 			return err
 		}
@@ -131,6 +126,24 @@ func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r
 	var err error
 	r.GradNorm, err = t.Opt.finish(skip)
 	return err
+}
+
+// begin prepares what detail measures, of the values that the step runs with.
+func (b *Block) begin(r *BlockReport, detail bool) error {
+	r.Scale, r.Distance = 0, 0
+	if b.distance == nil {
+		return nil
+	}
+	b.Program.Skip(groupReport, !detail)
+	if !detail {
+		return nil
+	}
+	var x [1]float64
+	if err := b.scale.Value.Download(x[:]); err != nil {
+		return err
+	}
+	r.Scale = x[0]
+	return b.distance.Zero()
 }
 
 func (b *Block) read(r *BlockReport, detail bool) error {
@@ -148,10 +161,6 @@ func (b *Block) read(r *BlockReport, detail bool) error {
 		return nil
 	}
 	var x [1]float64
-	if err := b.scale.Value.Download(x[:]); err != nil {
-		return err
-	}
-	r.Scale = x[0]
 	if err := b.distance.Download(x[:]); err != nil {
 		return err
 	}
