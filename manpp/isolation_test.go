@@ -54,7 +54,7 @@ func TestGradientIsolation(t *testing.T) {
 			return r.block(name) == j && !strings.HasPrefix(name, AuxPrefix)
 		})
 		hit := map[int]bool{}
-		for _, name := range differing(before, after) {
+		for _, name := range changed(before, after) {
 			hit[base.block(name)] = true
 		}
 		for k := range 4 {
@@ -66,7 +66,7 @@ func TestGradientIsolation(t *testing.T) {
 			break
 		}
 		_, after = gradsWith(t, func(r *rig, name string) bool { return strings.HasPrefix(name, auxName(j)) })
-		for _, name := range differing(before, after) {
+		for _, name := range changed(before, after) {
 			if base.block(name) != j {
 				t.Errorf("auxiliary network of block %d changed: the gradient of %s changed", j+1, name)
 			}

@@ -3,6 +3,7 @@ package manpp
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"manvision/backbone"
@@ -57,6 +58,8 @@ type settings struct {
 	rules     optim.Rules
 	schedule  optim.Schedule
 	maxSizes  int
+	still     bool  // SGD without momentum
+	layers    []int // units by stage
 }
 
 // rig is a small model with its trainer.
@@ -86,14 +89,17 @@ func newRig(t testing.TB, s settings) *rig {
 	if s.seed == 0 {
 		s.seed = 11
 	}
-	if s.hyper == (optim.Hyper{}) {
+	if s.hyper == (optim.Hyper{}) && !s.still {
 		s.hyper = optim.Hyper{Rule: optim.SGD, Momentum: 0.9}
 	}
 	if s.schedule.Base == 0 {
 		s.schedule.Base = 0.05
 	}
 	r := &rig{t: t, dev: s.dev, store: nn.NewStore(s.dev, s.seed)}
-	b := backbone.ResNet(false, []int{1, 2, 1, 1}, 4)
+	if s.layers == nil {
+		s.layers = []int{1, 2, 1, 1}
+	}
+	b := backbone.ResNet(false, s.layers, 4)
 	r.model = &Model{Store: r.store, Backbone: b, Strategy: s.strategy, Quirks: s.quirks, EMAMomentum: 0.9, Prefix: "body."}
 	if s.strategy.Local {
 		r.model.Partition = s.partition(b)
@@ -173,6 +179,9 @@ func (r *rig) all() map[string][]float64 {
 	}
 	for _, s := range r.opt.States() {
 		x := make([]float64, s.Tensor.Desc.Elems())
+		if !s.Tensor.Realized() { // before the first step
+			continue
+		}
 		if err := s.Tensor.Download(x); err != nil {
 			r.t.Fatal(err)
 		}
@@ -198,8 +207,16 @@ func (r *rig) grads() map[string][]float64 {
 }
 
 // differing lists the names whose values differ in any bit, or that one side
-// lacks.
+// lacks, shortened for messages.
 func differing(a, b map[string][]float64) []string {
+	out := changed(a, b)
+	if len(out) > 6 {
+		out = append(out[:6], fmt.Sprintf("and %d more", len(out)-6))
+	}
+	return out
+}
+
+func changed(a, b map[string][]float64) []string {
 	var out []string
 	for name, x := range a {
 		y, ok := b[name]
@@ -216,6 +233,7 @@ func differing(a, b map[string][]float64) []string {
 			out = append(out, name)
 		}
 	}
+	slices.Sort(out)
 	return out
 }
 
