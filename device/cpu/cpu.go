@@ -181,10 +181,7 @@ func (d *Device) Close() error {
 	}
 	d.closed = true
 	d.jobs <- func() error {
-		for _, p := range d.convs {
-			p.free()
-		}
-		d.convs = nil
+		d.forget()
 		return nil
 	}
 	<-d.done

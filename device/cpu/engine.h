@@ -71,7 +71,9 @@ typedef struct {
 
 enum { MV_FORWARD, MV_BACKWARD_DATA, MV_BACKWARD_WEIGHTS };
 enum { MV_NHWC, MV_BLOCKED, MV_ANY }; // activations' layout
-enum { MV_DIRECT, MV_WINOGRAD };
+// MV_DIRECT takes what oneDNN prefers, MV_JIT no implementation of the brgemm
+// family.
+enum { MV_DIRECT, MV_JIT, MV_WINOGRAD };
 
 // mv_conv_pd finds the first implementation that is not a reference one. Its
 // name is copied to impl (64 bytes). weights null means the primitive's choice.
