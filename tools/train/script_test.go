@@ -1,0 +1,86 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"manvision/internal/cli"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"train": main}) }
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// train-exit CODE ARGS... runs train and checks its exit code.
+			"train-exit": func(ts *testscript.TestScript, neg bool, args []string) {
+				err := ts.Exec("train", args[1:]...)
+				code := 0
+				var exit *exec.ExitError
+				if errors.As(err, &exit) {
+					code = exit.ExitCode()
+				} else if err != nil {
+					ts.Fatalf("%v", err)
+				}
+				if strconv.Itoa(code) != args[0] {
+					ts.Fatalf("train %v: exit %d, want %s", args[1:], code, args[0])
+				}
+			},
+			// wait-lines FILE N waits until a file has N lines.
+			"wait-lines": func(ts *testscript.TestScript, neg bool, args []string) {
+				n, _ := strconv.Atoi(args[1])
+				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+					if b, _ := os.ReadFile(ts.MkAbs(args[0])); bytes.Count(b, []byte("\n")) >= n {
+						return
+					}
+				}
+				ts.Fatalf("%s has not got %d lines in a minute", args[0], n)
+			},
+			// shorten FILE BYTES cuts a file off.
+			"shorten": func(ts *testscript.TestScript, neg bool, args []string) {
+				n, err := strconv.ParseInt(args[1], 10, 64)
+				ts.Check(err)
+				ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+			},
+		},
+	})
+}
+
+func TestFlags(t *testing.T) {
+	var got options
+	s := &cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}
+	capture := func(_ context.Context, o *options) error { got = *o; got.streams, got.open = nil, nil; return nil }
+	line := "--config c.yaml --set a.b=1,2 --set c=d --output runs/x --plan --plan-size 2x608x800 --classes 3 --json -"
+	if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.OK {
+		t.Fatalf("exit %d: %s", code, s.Err)
+	}
+	if got.config != "c.yaml" || len(got.sets) != 2 || got.sets[0] != "a.b=1,2" || got.output != "runs/x" || !got.plan || got.planSize != "2x608x800" || got.classes != 3 || got.json != "-" || got.resume {
+		t.Errorf("%+v", got)
+	}
+	for _, line := range []string{"", "--config c --classes 3", "--config c --plan --resume", "--config c --plan --classes 0", "--config c extra", "--nope"} {
+		if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.Wrong {
+			t.Errorf("%q: exit %d", line, code)
+		}
+	}
+}
+
+func TestPlanSize(t *testing.T) {
+	if n, h, w, err := parseSize("2x608x800"); err != nil || n != 2 || h != 608 || w != 800 {
+		t.Errorf("%d %d %d %v", n, h, w, err)
+	}
+	for _, s := range []string{"608x800", "2x608x800x", "0x608x800", "2x-1x8", "axbxc"} {
+		if _, _, _, err := parseSize(s); err == nil {
+			t.Errorf("accepted %q", s)
+		}
+	}
+}
