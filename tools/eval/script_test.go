@@ -15,6 +15,7 @@ import (
 
 	"manvision/internal/cli"
 	"manvision/internal/testdata"
+	"manvision/internal/tinymodel"
 )
 
 func TestMain(m *testing.M) {
@@ -22,8 +23,16 @@ func TestMain(m *testing.M) {
 }
 
 func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	tinymodel.Train(t, dir)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("RECIPE", filepath.Join(dir, "recipe.yaml"))
+			env.Setenv("SHAPES", filepath.Join(dir, "shapes"))
+			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
+			return nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			// eval-exit CODE ARGS... runs eval and checks its exit code.
 			"eval-exit": func(ts *testscript.TestScript, neg bool, args []string) {

@@ -1,0 +1,55 @@
+// Package tinymodel trains a detector in a second, for tests of the commands that
+// need a checkpoint.
+package tinymodel
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"manvision/config"
+	"manvision/device"
+	"manvision/device/cpu"
+	"manvision/train"
+)
+
+// recipe is of images and layers so small that a step takes milliseconds.
+const recipe = `name: tiny
+model: {backbone: resnet18, width: 16, fpn_channels: 16, head_convs: 1, anchors: {sizes: [16, 32, 64, 96, 128]}}
+manpp: {strategy: manpp, partition: stages, local_head_convs: 1}
+data:
+  format: shapes
+  root: shapes
+  train: {images: train, annotations: annotations/instances_train.json}
+  val: {images: val, annotations: annotations/instances_val.json}
+  shapes: {train: 12, val: 6, size: 64, seed: 3}
+  fixed_size: [64, 64]
+  workers: 2
+optim: {lr: 0.01}
+schedule: {name: cosine, warmup_steps: 2}
+train: {batch: 4, steps: 4, log_every: 2}
+eval: {batch: 4, score_threshold: 0.005}
+threads: 2
+`
+
+// Train writes recipe.yaml, shapes/ and the checkpoint model.safetensors into dir.
+func Train(t testing.TB, dir string) {
+	t.Helper()
+	path := filepath.Join(dir, "recipe.yaml")
+	if err := os.WriteFile(path, []byte(recipe), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Load(path, []string{"output=" + filepath.Join(dir, "run")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := train.Run(context.Background(), cfg, train.Options{
+		Open: func(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(res.Checkpoint, filepath.Join(dir, "model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"manvision/internal/cli"
+	"manvision/internal/tinymodel"
+)
+
+func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"predict": main}) }
+
+func TestScripts(t *testing.T) {
+	dir := t.TempDir()
+	tinymodel.Train(t, dir)
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
+			return os.CopyFS(filepath.Join(env.WorkDir, "shapes"), os.DirFS(filepath.Join(dir, "shapes")))
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			// predict-exit CODE ARGS... runs predict and checks its exit code.
+			"predict-exit": func(ts *testscript.TestScript, neg bool, args []string) {
+				err := ts.Exec("predict", args[1:]...)
+				code := 0
+				var exit *exec.ExitError
+				if errors.As(err, &exit) {
+					code = exit.ExitCode()
+				} else if err != nil {
+					ts.Fatalf("%v", err)
+				}
+				if strconv.Itoa(code) != args[0] {
+					ts.Fatalf("predict %v: exit %d, want %s", args[1:], code, args[0])
+				}
+			},
+			// shorten FILE BYTES cuts a file off.
+			"shorten": func(ts *testscript.TestScript, neg bool, args []string) {
+				n, err := strconv.ParseInt(args[1], 10, 64)
+				ts.Check(err)
+				ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+			},
+		},
+	})
+}
+
+func TestFlags(t *testing.T) {
+	var got options
+	s := &cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}
+	capture := func(_ context.Context, o *options) error { got = *o; got.streams, got.open = nil, nil; return nil }
+	line := "--checkpoint a --input b --out c --json d --gt e --score 0.5 --skip-bad --threads 2"
+	if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.OK {
+		t.Fatalf("exit %d: %s", code, s.Err)
+	}
+	if got.checkpoint != "a" || got.input != "b" || got.out != "c" || got.json != "d" || got.gt != "e" || got.score != 0.5 || !got.skipBad || got.threads != 2 {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestPictureNamesAreDistinct(t *testing.T) {
+	got := pictureNames([]string{"a/x.jpg", "b/x.JPG", "c/X.png", "sheet.jpg", "y"})
+	want := []string{"x.png", "x-2.png", "X-3.png", "sheet-2.png", "y.png"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
