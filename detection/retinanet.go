@@ -131,7 +131,7 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 // supervises, from … to-1, and by how much its projection must stride.
 func (r *RetinaNet) localLevels(stride int) (from, to, project int, err error) {
 	s := r.Anchors.Strides
-	if stride < s[0] {
+	if stride > 0 && stride < s[0] && s[0]%stride == 0 {
 		return 0, 1, s[0] / stride, nil
 	}
 	for i := range s {
