@@ -1,0 +1,87 @@
+# make demo    set up, build, train the small detector, evaluate it, draw
+# make test    set up, vet, run all tests
+# make bench   time this project, and its peers where they are installed
+#
+# demo and test need nothing done before them on Debian or Ubuntu with Go, make and
+# a C compiler.
+
+GO       ?= go
+RECIPE   ?= configs/detection/demo-shapes.yaml
+DEMO     := runs/demo
+PACKAGES := libopencv-dev libopencv-contrib-dev libdnnl-dev
+
+.DEFAULT_GOAL := build
+.PHONY: setup build test demo bench lint clean
+
+# Installs the Debian/Ubuntu packages that are missing; nothing when none is.
+setup:
+	@missing=""; \
+	if command -v dpkg-query >/dev/null; then \
+		for p in $(PACKAGES); do \
+			dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q "ok installed" || missing="$$missing $$p"; \
+		done; \
+	else \
+		pkg-config --exists opencv4 2>/dev/null || missing="$$missing OpenCV-4.6-with-contrib"; \
+		test -e /usr/include/dnnl.h -o -e /usr/include/oneapi/dnnl/dnnl.h || missing="$$missing oneDNN-2.6"; \
+	fi; \
+	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
+	command -v g++ >/dev/null || missing="$$missing g++"; \
+	test -z "$$missing" && exit 0; \
+	if ! command -v apt-get >/dev/null; then \
+		echo "setup: missing:$$missing; apt-get is not here: install them with the system's own tools"; exit 1; \
+	fi; \
+	sudo=""; \
+	if [ "$$(id -u)" != 0 ]; then \
+		command -v sudo >/dev/null || { echo "setup: missing:$$missing; run as root: apt-get install$$missing"; exit 1; }; \
+		sudo="sudo"; \
+	fi; \
+	echo "setup: installing$$missing with $$sudo apt-get"; \
+	$$sudo apt-get update -q && \
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
+
+build: setup
+	@mkdir -p bin
+	$(GO) build -o bin/ ./tools/...
+
+test: setup
+	$(GO) vet ./...
+	$(GO) test -timeout 25m ./...
+
+# Replaces what the last demo left in runs/demo. A missed expectation fails, but
+# after the picture has been drawn.
+demo: build
+	@rm -rf $(DEMO)
+	@bin/train --config $(RECIPE) --output $(DEMO); status=$$?; \
+	model=$(DEMO)/checkpoints/best.safetensors; data=runs/shapes; \
+	test -e $$model || exit $$status; \
+	echo; echo "== bin/eval: the held-out images"; \
+	bin/eval --config $(RECIPE) --checkpoint $$model --per-class --json $(DEMO)/metrics.json || exit 1; \
+	echo; echo "== bin/predict: what it finds on them"; \
+	bin/predict --checkpoint $$model --input $$data/val --gt $$data/annotations/instances_val.json \
+		--out $(DEMO)/pictures --json $(DEMO)/detections.json || exit 1; \
+	echo; echo "picture: $(DEMO)/pictures/sheet.png    curves: $(DEMO)/loss.png    numbers: $(DEMO)/metrics.json"; \
+	exit $$status
+
+# Each timing beside its peer's, where the peer is installed (Debian: python3-torch
+# python3-torchvision). The machine must be otherwise idle. BENCHMARKS.md explains.
+PEER := /usr/bin/python3
+bench: build
+	bin/bench resnet50
+	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null; then $(PEER) benchmarks/resnet50_step.py --threads $$(nproc); \
+		else echo "peer left out: no python3-torch and python3-torchvision"; fi
+	bin/bench retinanet
+	bin/bench retinanet --e2e
+	$(GO) test -run '^$$' -bench Loader ./data
+	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null && test -d ../shared/data/coco/train2017; then \
+		$(PEER) benchmarks/load_peer.py ../shared/data/coco/train2017 --workers 1 $$(nproc); else echo "peer left out: no torchvision or no COCO images"; fi
+	$(GO) test -run '^$$' -bench Evaluate5000x500k -benchtime 1x ./detection/cocoeval
+	$(GO) test -run '^$$' -bench . ./exec ./device/cpu
+
+lint: setup
+	@unformatted=$$(gofmt -l .); \
+	test -z "$$unformatted" || { echo "gofmt -w needed: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	$(GO) test -count=1 ./internal/lint
+
+clean:
+	rm -rf bin
