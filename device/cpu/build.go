@@ -41,15 +41,15 @@ func (k *kernel) build(op device.Op) error {
 	case device.MaxPoolBackward:
 		return k.loop(C.mv_maxpool_backward, k.arguments(), window(o.Pool))
 	case device.AvgPool:
-		return k.loop(C.mv_avgpool, k.arguments(), append(window(o.Pool), flag(o.CountPad)))
+		return k.loop(C.mv_avgpool, k.arguments(), append(window(o.Pool), number(o.CountPad)))
 	case device.AvgPoolBackward:
-		return k.loop(C.mv_avgpool_backward, k.arguments(), append(window(o.Pool), flag(o.CountPad)))
+		return k.loop(C.mv_avgpool_backward, k.arguments(), append(window(o.Pool), number(o.CountPad)))
 	case device.GlobalAvgPool:
 		return k.loop(C.mv_gap, k.arguments(), []int{o.N, o.H * o.W, o.C})
 	case device.GlobalAvgPoolBackward:
 		return k.loop(C.mv_gap_backward, k.arguments(), []int{o.N, o.H * o.W, o.C})
 	case device.Add:
-		return k.elementwise(C.mv_add, o.Of, []int{flag(o.ReLU)})
+		return k.elementwise(C.mv_add, o.Of, []int{number(o.ReLU)})
 	case device.Fuse:
 		return k.loop(C.mv_fuse, k.arguments(), []int{o.Size})
 	case device.FuseBackward:
@@ -93,7 +93,7 @@ func (k *kernel) build(op device.Op) error {
 	case device.CrossEntropyBackward:
 		return k.loop(C.mv_crossentropy_backward, k.arguments(), []int{o.Rows, o.Classes, int(o.IgnoreIndex)})
 	case device.SGD:
-		return k.elementwise(C.mv_sgd, o.Of, []int{flag(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
+		return k.elementwise(C.mv_sgd, o.Of, []int{number(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
 	case device.AdamW:
 		return k.elementwise(C.mv_adamw, o.Of, nil, o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.LRScale)
 	case device.EMA:
@@ -106,7 +106,7 @@ func (k *kernel) build(op device.Op) error {
 	return fmt.Errorf("cpu device: unknown operation %s (%T)", op.Kind(), op)
 }
 
-func flag(b bool) int {
+func number(b bool) int {
 	if b {
 		return 1
 	}
@@ -148,7 +148,7 @@ func (k *kernel) reduction(fn unsafe.Pointer, of device.Desc) error {
 func (k *kernel) partials(n int) place { return k.reserve(int64(8 * n * k.d.threads)) }
 
 func (k *kernel) batchNorm(b device.BatchNorm) error {
-	n := []int{b.N * b.H * b.W, b.C, flag(b.ReLU)}
+	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU)}
 	a := k.arguments()
 	fn := unsafe.Pointer(C.mv_bn)
 	list := append([]place{}, a[:6]...)
@@ -162,7 +162,7 @@ func (k *kernel) batchNorm(b device.BatchNorm) error {
 }
 
 func (k *kernel) batchNormBackward(b device.BatchNorm) error {
-	n := []int{b.N * b.H * b.W, b.C, flag(b.ReLU), flag(b.Global)}
+	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(b.Global)}
 	a := k.arguments()
 	scratch := k.reserve(int64(C.mv_bn_scratch(C.int64_t(b.C), C.int64_t(k.d.threads))))
 	list := append(append([]place{}, a[:5]...), a[k.in:]...)

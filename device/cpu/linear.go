@@ -12,7 +12,7 @@ import "manvision/device"
 // transposed.
 func (k *kernel) matmul(m, inner, n int, ta, tb bool, a, b, y place, bias *place) error {
 	var pd C.dnnl_primitive_desc_t
-	status := C.mv_matmul_pd(k.d.engine, C.int64_t(m), C.int64_t(inner), C.int64_t(n), C.int(flag(ta)), C.int(flag(tb)), C.int(flag(bias != nil)), &pd)
+	status := C.mv_matmul_pd(k.d.engine, C.int64_t(m), C.int64_t(inner), C.int64_t(n), C.int(number(ta)), C.int(number(tb)), C.int(number(bias != nil)), &pd)
 	if err := k.check(status); err != nil {
 		return err
 	}

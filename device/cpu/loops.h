@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#pragma GCC optimize("no-trapping-math", "no-math-errno")
+#pragma GCC optimize("no-trapping-math")
 
 #if defined(__x86_64__)
 #define MV_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), noinline))

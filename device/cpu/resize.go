@@ -72,7 +72,7 @@ func (t taps) readers(in int) readers {
 func (k *kernel) resize(r device.Resize) error {
 	y, x := tapsOf(r.H, r.OH, r.Mode), tapsOf(r.W, r.OW, r.Mode)
 	list := append(k.arguments(), k.ints(y.index), k.floats(y.weight), k.ints(x.index), k.floats(x.weight))
-	return k.loop(C.mv_resize, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW, flag(r.Mode == device.Nearest)})
+	return k.loop(C.mv_resize, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW, number(r.Mode == device.Nearest)})
 }
 
 func (k *kernel) resizeBackward(r device.Resize) error {

@@ -1,6 +1,9 @@
 #include "kernels.h"
-#include "loops.h"
 #include <math.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+#include "loops.h"
 
 // Slots of the tensor of per-step numbers, as in package device.
 enum { LR, CLIP, FIRST, BIAS1, BIAS2 };
@@ -46,13 +49,39 @@ typedef struct {
 	float clip, decay, b1, c1, b2, c2, rate, root, eps;
 } adam;
 
-MV_CLONES static void adamw(adam a, const float *restrict g, int64_t lo, int64_t hi, float *restrict p, float *restrict m, float *restrict v) {
-	for (int64_t i = lo; i < hi; i++) {
-		float u = a.clip * g[i];
-		float mi = a.b1 * m[i] + a.c1 * u, vi = a.b2 * v[i] + a.c2 * (u * u);
-		m[i] = mi;
+enum { PIECE = 512 };
+
+// moments moves m and v and copies the new v to root.
+MV_CLONES static void moments(adam a, const float *restrict g, int64_t k, float *restrict m, float *restrict v, float *restrict root) {
+	for (int64_t i = 0; i < k; i++) {
+		float u = a.clip * g[i], vi = a.b2 * v[i] + a.c2 * (u * u);
+		m[i] = a.b1 * m[i] + a.c1 * u;
 		v[i] = vi;
-		p[i] = p[i] * a.decay - a.rate * mi / (sqrtf(vi) * a.root + a.eps);
+		root[i] = vi;
+	}
+}
+
+// roots takes square roots in place. gcc keeps a call to sqrtf for errno's sake,
+// which stops it from vectorising; SSE is part of x86-64.
+static void roots(float *x, int64_t k) {
+	int64_t i = 0;
+#if defined(__x86_64__)
+	for (; i + 4 <= k; i += 4) _mm_storeu_ps(x + i, _mm_sqrt_ps(_mm_loadu_ps(x + i)));
+#endif
+	for (; i < k; i++) x[i] = sqrtf(x[i]);
+}
+
+MV_CLONES static void descend(adam a, const float *restrict m, const float *restrict root, int64_t k, float *restrict p) {
+	for (int64_t i = 0; i < k; i++) p[i] = p[i] * a.decay - a.rate * m[i] / (root[i] * a.root + a.eps);
+}
+
+static void adamw(adam a, const float *g, int64_t lo, int64_t hi, float *p, float *m, float *v) {
+	float root[PIECE];
+	for (int64_t i = lo; i < hi; i += PIECE) {
+		int64_t k = mv_min(PIECE, hi - i);
+		moments(a, g + i, k, m + i, v + i, root);
+		roots(root, k);
+		descend(a, m + i, root, k, p + i);
 	}
 }
 
