@@ -274,6 +274,11 @@ func TestTensorsInArena(t *testing.T) {
 		}
 		ok(t, x.Upload(v))
 	}
+	between, err := exec.NewTensorIn(arena, device.Desc{Shape: []int{16}}, small[0], small[2])
+	ok(t, err)
+	if d := uintptr(between.Ptr()) - uintptr(small[0].Ptr()); d != 64 {
+		t.Errorf("a tensor that fits between two others lies at %d, want 64", d)
+	}
 	large := set(50, 60)
 	for i, x := range small { // planning the larger set moves nothing
 		for k, v := range values(t, x) {

@@ -5,7 +5,9 @@
 package exec
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"manvision/device"
@@ -34,16 +36,22 @@ func NewTensor(dev device.Device, d device.Desc) (*Tensor, error) {
 	return &Tensor{Desc: d, dev: dev, size: size}, nil
 }
 
-// NewTensorIn describes storage at the end of what tensors, the arena's other
-// tensors, take: tensors that are alive together share one arena, and so do sets
-// of tensors that never are (one set a canvas size).
+// NewTensorIn describes storage at the lowest place of the arena that tensors,
+// those alive at the same time, leave free. Tensors that are not named may be
+// overlapped: so sets that are never alive together (one set a canvas size) share
+// an arena.
 func NewTensorIn(arena *Arena, d device.Desc, tensors ...*Tensor) (*Tensor, error) {
 	t, err := NewTensor(arena.dev, d)
 	if err != nil {
 		return nil, err
 	}
 	t.arena = arena
-	for _, o := range tensors {
+	taken := slices.Clone(tensors)
+	slices.SortStableFunc(taken, func(a, b *Tensor) int { return cmp.Compare(a.offset, b.offset) })
+	for _, o := range taken {
+		if t.offset+t.size <= o.offset {
+			break
+		}
 		t.offset = max(t.offset, (o.offset+o.size+align-1)/align*align)
 	}
 	arena.reserve(t.offset + t.size)

@@ -44,7 +44,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 			s.Close()
 		}
 	}()
-	var held []*exec.Tensor
+	var held []*exec.Tensor // what must not be overwritten
 	hold := func(d device.Desc) (*exec.Tensor, error) {
 		t, err := exec.NewTensorIn(boundary, d, held...)
 		held = append(held, t)
@@ -63,6 +63,10 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 	tapAt := map[int]Feature{}     // their stages and strides
 	for j, span := range m.Partition.Blocks(m.Backbone) {
 		b := &Block{Index: j, First: span[0], Last: span[1]}
+		held = []*exec.Tensor{s.Input, source}
+		for _, t := range taps {
+			held = append(held, t)
+		}
 		g := nn.NewGraph(m.Store, nn.Train)
 		x := g.Leaf(fmt.Sprintf("block%d.input", j), source)
 		feats := m.units(g, x, span[0], span[1], in.Stride, map[int]Feature{})
