@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"time"
 
@@ -15,7 +16,7 @@ import (
 // writeOutline prints what is going to run.
 func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Outline) {
 	t := report.NewTable("run", cfg.Name)
-	t.Row("machine", fmt.Sprintf("%s, %d threads", l.Device, l.Threads))
+	t.Row("machine", fmt.Sprintf("%s, %d threads on %d cores", l.Device, l.Threads, runtime.NumCPU()))
 	t.Row("model", fmt.Sprintf("%s, width %d, RetinaNet with %d channels, %d classes", l.Backbone, l.Width, cfg.Model.Channels, l.Classes))
 	how := fmt.Sprintf("%s, K=%d", l.Strategy, l.Blocks)
 	if len(l.Cuts) > 0 {
