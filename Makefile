@@ -35,7 +35,7 @@ setup:
 		command -v sudo >/dev/null || { echo "setup: missing:$$missing; run as root: apt-get install$$missing"; exit 1; }; \
 		sudo="sudo"; \
 	fi; \
-	echo "setup: installing$$missing with $$sudo apt-get"; \
+	echo "setup: installing$$missing with $${sudo:+sudo }apt-get"; \
 	$$sudo apt-get update -q && \
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing
 
