@@ -1,12 +1,40 @@
 #include "engine.h"
 #include <omp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static __thread int mv_current;
 
 int mv_is_runner(int device) { return mv_current == device; }
+
+// libgomp lets idle threads of a team spin for milliseconds unless it manages more
+// threads than there are cores; then they sleep almost at once. A team that is
+// never used again, parked on a thread of its own, makes it so for good.
+static void *park(void *done) {
+	int n = omp_get_num_procs() + 1, started = 0;
+	omp_set_dynamic(0);
+#pragma omp parallel num_threads(n) reduction(+ : started)
+	started += 1;
+	__atomic_store_n((int *)done, started, __ATOMIC_RELEASE);
+	for (;;) pause();
+	return 0;
+}
+
+int mv_calm(void) {
+	static int done;
+	if (__atomic_load_n(&done, __ATOMIC_ACQUIRE)) return 0;
+	pthread_t t;
+	pthread_attr_t a;
+	pthread_attr_init(&a);
+	pthread_attr_setdetachstate(&a, PTHREAD_CREATE_DETACHED);
+	int err = pthread_create(&t, &a, park, &done);
+	pthread_attr_destroy(&a);
+	while (!err && !__atomic_load_n(&done, __ATOMIC_ACQUIRE)) usleep(100);
+	return err;
+}
 
 void mv_adopt(int threads, int device) {
 	omp_set_num_threads(threads);

@@ -44,6 +44,8 @@ typedef struct {
 
 // Calls below that return int return a oneDNN status, 0 being success.
 int mv_open(int threads, int device, dnnl_engine_t *engine, dnnl_stream_t *stream);
+// mv_calm makes idle threads of all teams sleep instead of spin, for good.
+int mv_calm(void);
 // mv_adopt makes the calling thread the device's.
 void mv_adopt(int threads, int device);
 void mv_close(dnnl_engine_t engine, dnnl_stream_t stream);
