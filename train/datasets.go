@@ -101,13 +101,7 @@ func trainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 	l.Batch, l.Shuffle, l.Last = cfg.Train.Batch, true, data.LastFill
 	l.Augment.FlipProb = d.Flip
 	l.Augment.Jitter = augment.Jitter{Brightness: d.Jitter.Brightness, Contrast: d.Jitter.Contrast, Saturation: d.Jitter.Saturation, Hue: d.Jitter.Hue}
-	c := l.Canvases[0]
-	for _, k := range l.Canvases {
-		if k.H*k.W > c.H*c.W {
-			c = k
-		}
-	}
-	l.PrefetchBytes = int64(d.Prefetch) * int64(l.Batch) * int64(c.H*c.W) * 3 * 4
+	l.PrefetchBytes = prefetchBytes(l, d.Prefetch)
 	return data.NewLoader(src, l)
 }
 
@@ -115,5 +109,15 @@ func trainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 func evalLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 	l := loaderConfig(cfg)
 	l.Batch, l.Last, l.Epochs = min(cfg.Eval.Batch, max(src.Len(), 1)), data.LastPad, 1
+	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
 	return data.NewLoader(src, l)
+}
+
+// prefetchBytes is the memory of so many batches of the largest canvas.
+func prefetchBytes(l data.LoaderConfig, batches int) int64 {
+	var pixels int
+	for _, c := range l.Canvases {
+		pixels = max(pixels, c.H*c.W)
+	}
+	return int64(batches) * int64(l.Batch) * int64(pixels) * 3 * 4
 }

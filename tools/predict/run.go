@@ -27,7 +27,8 @@ type prediction struct {
 	ids     *coco.IDMap
 	gt      *coco.Dataset     // nil without --gt
 	names   map[string]string // file to picture name
-	results []coco.Result
+	results []coco.Result     // for --json
+	found   int
 	tiles   []report.Tile
 	images  int
 	drawn   int
@@ -107,7 +108,10 @@ func run(ctx context.Context, o *options) error {
 
 // picture draws and keeps what was found on an image.
 func (p *prediction) picture(s *data.Sample, found []detection.Detection) error {
-	p.results = append(p.results, train.Results(p.ids, s, found)...)
+	p.found += len(found)
+	if p.o.json != "" {
+		p.results = append(p.results, train.Results(p.ids, s, found)...)
+	}
 	img, err := train.Picture(s.File)
 	if err != nil {
 		return err
@@ -175,7 +179,7 @@ func (p *prediction) finish(start time.Time, bad int) error {
 	}
 	took := time.Since(start).Seconds()
 	t := report.NewTable("images", "skipped", "detections", "drawn", "seconds", "images a second", "sheet")
-	t.Row(p.images, bad, len(p.results), p.drawn, took, fmt.Sprintf("%.1f", float64(p.images)/took), path)
+	t.Row(p.images, bad, p.found, p.drawn, took, fmt.Sprintf("%.1f", float64(p.images)/took), path)
 	return t.Write(out, p.o.streams.Terminal)
 }
 
