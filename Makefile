@@ -11,7 +11,7 @@ DEMO     := runs/demo
 PACKAGES := libopencv-dev libopencv-contrib-dev libdnnl-dev
 
 .DEFAULT_GOAL := build
-.PHONY: setup build test demo bench lint clean
+.PHONY: setup build test demo picture bench lint clean
 
 # Installs the Debian/Ubuntu packages that are missing; nothing when none is.
 setup:
@@ -58,9 +58,15 @@ demo: build
 	bin/eval --config $(RECIPE) --checkpoint $$model --per-class --json $(DEMO)/metrics.json || exit 1; \
 	echo; echo "== bin/predict: what it finds on them"; \
 	bin/predict --checkpoint $$model --input $$data/val --gt $$data/annotations/instances_val.json \
-		--out $(DEMO)/pictures --json $(DEMO)/detections.json || exit 1; \
+		--score 0.4 --out $(DEMO)/pictures --json $(DEMO)/detections.json || exit 1; \
 	echo; echo "picture: $(DEMO)/pictures/sheet.png    curves: $(DEMO)/loss.png    numbers: $(DEMO)/metrics.json"; \
 	exit $$status
+
+# Renews the README's picture from what the last demo left.
+picture:
+	bin/predict --checkpoint $(DEMO)/checkpoints/best.safetensors --input 'runs/shapes/val/0000[01][46].jpg' \
+		--gt runs/shapes/annotations/instances_val.json --score 0.4 --out $(DEMO)/readme
+	@mkdir -p docs && cp $(DEMO)/readme/sheet.png docs/demo.png
 
 # Each timing beside its peer's, where the peer is installed (Debian: python3-torch
 # python3-torchvision). The machine must be otherwise idle. BENCHMARKS.md explains.

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/disintegration/imaging"
+
 	"manvision/data"
 	"manvision/data/augment"
 	"manvision/data/coco"
@@ -18,8 +20,12 @@ import (
 	"manvision/train"
 )
 
-// sheetPictures is how many pictures the contact sheet shows.
-const sheetPictures = 12
+// sheetPictures is how many pictures the contact sheet shows, tileSide how large
+// each is, in pixels.
+const (
+	sheetPictures = 12
+	tileSide      = 256
+)
 
 // prediction is the work on one set of images.
 type prediction struct {
@@ -127,25 +133,43 @@ func (p *prediction) picture(s *data.Sample, found []detection.Detection) error 
 		}
 		marks = append(marks, m)
 	}
-	name := p.names[s.File]
-	drawing := report.DrawDetections(img, marks)
-	if err := report.SavePNG(filepath.Join(p.o.out, name), drawing); err != nil {
+	if err := report.SavePNG(filepath.Join(p.o.out, p.names[s.File]), report.DrawDetections(img, marks)); err != nil {
 		return err
 	}
 	p.images++
 	p.drawn += len(marks)
 	if len(p.tiles) < sheetPictures {
-		tile := report.Tile{Image: drawing, Title: filepath.Base(s.File)}
+		tile := report.Tile{Image: enlarged(img, marks), Title: filepath.Base(s.File)}
 		if p.gt != nil {
-			tile.Image = report.SideBySide(p.truth(img, s.ImageID), drawing, "ground truth", "found")
+			tile.Image = report.SideBySide(enlarged(img, p.truth(s.ImageID)), tile.Image, "ground truth", "found")
 		}
 		p.tiles = append(p.tiles, tile)
 	}
 	return nil
 }
 
-// truth draws the boxes of the ground truth.
-func (p *prediction) truth(img image.Image, id int64) image.Image {
+// enlarged draws marks on img, brought to tileSide pixels where it is smaller, so
+// that labels leave something of small pictures to see.
+func enlarged(img image.Image, marks []report.Mark) image.Image {
+	b := img.Bounds()
+	side := max(b.Dx(), b.Dy())
+	if side >= tileSide {
+		return report.DrawDetections(img, marks)
+	}
+	f := float64(tileSide) / float64(side)
+	img = imaging.Resize(img, max(1, int(float64(b.Dx())*f)), max(1, int(float64(b.Dy())*f)), imaging.CatmullRom)
+	out := make([]report.Mark, len(marks))
+	for i, m := range marks {
+		for k := range m.Box {
+			m.Box[k] *= f
+		}
+		out[i] = m
+	}
+	return report.DrawDetections(img, out)
+}
+
+// truth lists the boxes of the ground truth.
+func (p *prediction) truth(id int64) []report.Mark {
 	i, _ := p.gt.ImageIndex(id)
 	var marks []report.Mark
 	for _, a := range p.gt.Annotations(i) {
@@ -156,11 +180,15 @@ func (p *prediction) truth(img image.Image, id int64) image.Image {
 		b := a.Box
 		marks = append(marks, report.Mark{Box: [4]float64{b[0], b[1], b[0] + b[2], b[1] + b[3]}, Class: label, Name: p.ids.Name(label), Score: -1})
 	}
-	return report.DrawDetections(img, marks)
+	return marks
 }
 
 func (p *prediction) finish(start time.Time, bad int) error {
-	sheet, err := report.ContactSheet(p.tiles, 0, 0)
+	cell := tileSide
+	if p.gt != nil {
+		cell *= 2
+	}
+	sheet, err := report.ContactSheet(p.tiles, 0, cell)
 	if err != nil {
 		return err
 	}
