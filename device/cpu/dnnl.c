@@ -34,8 +34,14 @@ static int is_reference(dnnl_primitive_desc_t pd, const char **name) {
 	return strncmp(*name, "ref", 3) == 0 || strstr(*name, ":ref") != 0;
 }
 
+// skipped: an implementation whose name starts with skip is passed over.
+static int skipped(const char *name, const char *skip) {
+	size_t n = strlen(skip);
+	return n && strncmp(name, skip, n) == 0;
+}
+
 static int first_fast(dnnl_engine_t e, const void *desc, const_dnnl_primitive_attr_t attr, dnnl_primitive_desc_t hint,
-	int no_brgemm, dnnl_primitive_desc_t *pd, char *impl) {
+	const char *skip, const char *faulty, dnnl_primitive_desc_t *pd, char *impl) {
 	dnnl_primitive_desc_iterator_t it = 0;
 	int st = dnnl_primitive_desc_iterator_create(&it, desc, attr, e, hint);
 	if (st) return st;
@@ -46,7 +52,7 @@ static int first_fast(dnnl_engine_t e, const void *desc, const_dnnl_primitive_at
 			st = dnnl_unimplemented;
 			break;
 		}
-		if (!is_reference(*pd, &name) && !(no_brgemm && strncmp(name, "brg", 3) == 0)) {
+		if (!is_reference(*pd, &name) && !skipped(name, skip) && !skipped(name, faulty)) {
 			if (impl) {
 				strncpy(impl, name, 63);
 				impl[63] = 0;
@@ -96,11 +102,15 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 			dnnl_post_ops_destroy(ops);
 		}
 	}
+	const char *skip = alg == MV_JIT ? "brg" : "";
+	// With strides and channels that are no multiple of 8 this one computes wrong
+	// weight gradients and writes beyond its scratchpad (oneDNN 2.6).
+	const char *faulty = (c->sh > 1 || c->sw > 1) && (c->ic % 8 || c->oc % 8) ? "jit_1x1:avx2" : "";
 	dnnl_convolution_desc_t cd;
 	int fwd_bias = c->bias && dir != MV_BACKWARD_DATA;
 	if (!st) st = dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, a, &x, &w, fwd_bias ? &b : 0, &y, s, d, p, p);
 	if (!st && dir == MV_FORWARD) {
-		st = first_fast(e, &cd, attr, 0, alg == MV_JIT, pd, impl);
+		st = first_fast(e, &cd, attr, 0, skip, faulty, pd, impl);
 	} else if (!st) {
 		// A backward primitive wants a forward one as a hint; it need not be fast.
 		dnnl_primitive_desc_t hint = 0;
@@ -117,7 +127,7 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 			else
 				st = dnnl_dilated_convolution_backward_weights_desc_init(&cd, a, &x, &w, c->bias ? &b : 0, &y, s, d, p, p);
 		}
-		if (!st) st = first_fast(e, &cd, attr, hint, alg == MV_JIT, pd, impl);
+		if (!st) st = first_fast(e, &cd, attr, hint, skip, faulty, pd, impl);
 		if (hint) dnnl_primitive_desc_destroy(hint);
 	}
 	dnnl_primitive_attr_destroy(attr);
@@ -148,7 +158,7 @@ int mv_matmul_pd(dnnl_engine_t e, int64_t m, int64_t k, int64_t n, int ta, int t
 	st = dnnl_primitive_attr_create(&attr);
 	if (st) return st;
 	dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	st = first_fast(e, &d, attr, 0, 0, pd, 0);
+	st = first_fast(e, &d, attr, 0, "", "", pd, 0);
 	dnnl_primitive_attr_destroy(attr);
 	return st;
 }
