@@ -2,10 +2,12 @@ package train
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"runtime"
+	"strings"
 
 	"manvision/config"
 	"manvision/data"
@@ -70,6 +72,11 @@ func EnsureShapes(ctx context.Context, d config.Data, say func(string)) error {
 func openSplit(d config.Data, s config.Split, evaluate bool) (*data.CocoDetection, error) {
 	ds, err := coco.Read(d.Path(s.Annotations), coco.Options{SkipBadBoxes: d.SkipBadBoxes, AsIs: evaluate})
 	if err != nil {
+		// The reader does not know how a recipe switches its options on.
+		var bad *coco.InputError
+		if errors.As(err, &bad) {
+			bad.Fix = strings.ReplaceAll(bad.Fix, "--skip-bad-boxes", "--set data.skip_bad_boxes=true")
+		}
 		return nil, err
 	}
 	return data.NewCocoDetection(ds, d.Path(s.Images), data.DetectionOptions{})
