@@ -3,6 +3,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,7 +23,7 @@ func execute(out, errs io.Writer, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)
-	if err := root.Execute(); err != nil {
+	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintf(errs, "error: %v\n", err)
 		return 1
 	}
@@ -42,7 +43,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.PersistentFlags().IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of the device")
 	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
 	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
-	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o))
+	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newLoad(out), newCocoEval(out), newPair(out))
 	return root
 }
 
