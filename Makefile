@@ -77,10 +77,12 @@ bench: build
 		else echo "peer left out: no python3-torch and python3-torchvision"; fi
 	bin/bench retinanet
 	bin/bench retinanet --e2e
-	$(GO) test -run '^$$' -bench Loader ./data
-	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null && test -d ../shared/data/coco/train2017; then \
-		$(PEER) benchmarks/load_peer.py ../shared/data/coco/train2017 --workers 1 $$(nproc); else echo "peer left out: no torchvision or no COCO images"; fi
-	$(GO) test -run '^$$' -bench Evaluate5000x500k -benchtime 1x ./detection/cocoeval
+	@if test -d ../shared/data/coco/train2017; then bin/bench load ../shared/data/coco/train2017 --workers $$(nproc) && \
+		{ ! $(PEER) -c 'import torch, torchvision' 2>/dev/null || $(PEER) benchmarks/load_peer.py ../shared/data/coco/train2017 --workers $$(nproc); }; \
+		else echo "loader left out: no COCO images beside the checkout"; fi
+	@mkdir -p runs/bench && bin/bench coco-eval runs/bench
+	@if $(PEER) -c 'import pycocotools' 2>/dev/null; then $(PEER) benchmarks/coco_eval_peer.py --gt runs/bench/instances.json --dt runs/bench/results.json; \
+		else echo "peer left out: no pycocotools"; fi
 	$(GO) test -run '^$$' -bench . ./exec ./device/cpu
 
 lint: setup
