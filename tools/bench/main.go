@@ -16,7 +16,10 @@ import (
 	"manvision/internal/bench"
 )
 
-func main() { os.Exit(execute(os.Stdout, os.Stderr, os.Args[1:])) }
+func main() {
+	cpu.BoundSpin()
+	os.Exit(execute(os.Stdout, os.Stderr, os.Args[1:]))
+}
 
 func execute(out, errs io.Writer, args []string) int {
 	root := newRoot(out)

@@ -4,10 +4,12 @@ package main
 import (
 	"os"
 
+	"manvision/device/cpu"
 	"manvision/internal/cli"
 )
 
 func main() {
+	cpu.BoundSpin()
 	s := cli.System()
 	os.Exit(cli.Execute(newCmd(s, run), s, os.Args[1:]))
 }
