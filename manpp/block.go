@@ -68,6 +68,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 			held = append(held, t)
 		}
 		g := nn.NewGraph(m.Store, nn.Train)
+		g.Recompute = !m.KeepNorms
 		x := g.Leaf(fmt.Sprintf("block%d.input", j), source)
 		feats := m.units(g, x, span[0], span[1], in.Stride, map[int]Feature{})
 		if g.Err() != nil {

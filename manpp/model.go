@@ -23,6 +23,10 @@ type Model struct {
 	EMAMomentum float64
 	// Prefix is put before the backbone's parameter names: "backbone.body.".
 	Prefix string
+	// KeepNorms keeps the results of batch norms for the backward pass. By default
+	// they are computed again there (nn.Recompute): in ResNets that takes a tenth
+	// off the activations for about a hundredth of the time.
+	KeepNorms bool
 	// FrozenNorm keeps the backbone's running statistics and normalises with
 	// them.
 	FrozenNorm bool

@@ -346,7 +346,7 @@ func TestMemory(t *testing.T) {
 	}
 	working := map[string]int64{}
 	for _, s := range []Strategy{E2E, MANPP} {
-		r := newRig(t, settings{strategy: s, layers: []int{3, 4, 6, 3}})
+		r := newRig(t, settings{strategy: s, layers: []int{4, 8, 12, 4}})
 		st, err := r.tr.Steps(8, 96, 96)
 		if err != nil {
 			t.Fatal(err)

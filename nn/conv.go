@@ -60,7 +60,11 @@ func convGrad(c device.Conv) gradient {
 		}
 		plain := c
 		plain.ReLU = false
-		dw, err := apply(device.ConvBackwardWeights{Conv: plain}, in[1].Shape().Clone(), nil, nil, in[0], dz)
+		x, err := recomputed(in[0])
+		if err != nil {
+			return nil, err
+		}
+		dw, err := apply(device.ConvBackwardWeights{Conv: plain}, in[1].Shape().Clone(), nil, nil, x, dz)
 		if err != nil {
 			return nil, err
 		}

@@ -35,6 +35,9 @@ type Graph struct {
 	// FrozenNorm makes batch norms use and keep their running statistics also in
 	// Train mode.
 	FrozenNorm bool
+	// Recompute trades time for memory: what a batch norm gives to a convolution is
+	// computed once more for the gradient instead of kept (see Recompute).
+	Recompute bool
 	// NormMomentum is the share of the batch in the running statistics.
 	NormMomentum float64
 
@@ -246,6 +249,9 @@ func (g *Graph) Norm(x *gorgonia.Node, name string, relu bool) *gorgonia.Node {
 			In:  []exec.Source{{Node: m}, {Node: v}},
 			Out: []*exec.Tensor{rmean, rvar},
 		})
+		if g.Recompute {
+			return y, Recompute(y)
+		}
 		return y, nil
 	})
 }

@@ -34,6 +34,8 @@ type op struct {
 	shape  tensor.Shape
 	wrt    []bool
 	grad   func(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error)
+	args   gorgonia.Nodes
+	again  func(args gorgonia.Nodes) (*gorgonia.Node, error) // see Recompute
 }
 
 func (o *op) Descriptor() device.Op { return o.desc }
@@ -98,7 +100,7 @@ func apply(desc device.Op, shape tensor.Shape, wrt []bool, grad gradient, in ...
 	if len(want) != len(in) {
 		return nil, fmt.Errorf("%s: %d inputs, want %d", desc.Kind(), len(in), len(want))
 	}
-	o := &op{desc: desc, serial: serials.Add(1), shape: shape, wrt: wrt, grad: grad}
+	o := &op{desc: desc, serial: serials.Add(1), shape: shape, wrt: wrt, grad: grad, args: in}
 	if err := present(desc.Kind(), in...); err != nil {
 		return nil, err
 	}

@@ -103,9 +103,10 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 		}
 	}
 	const char *skip = alg == MV_JIT ? "brg" : "";
-	// With strides and channels that are no multiple of 8 this one computes wrong
-	// weight gradients and writes beyond its scratchpad (oneDNN 2.6).
-	const char *faulty = (c->sh > 1 || c->sw > 1) && (c->ic % 8 || c->oc % 8) ? "jit_1x1:avx2" : "";
+	// With strides and channels that are no multiple of the vector these compute
+	// wrong weight gradients (AVX2) or write beyond their scratchpad (AVX2, AVX-512;
+	// oneDNN 2.6).
+	const char *faulty = (c->sh > 1 || c->sw > 1) && (c->ic % 16 || c->oc % 16) ? "jit_1x1" : "";
 	dnnl_convolution_desc_t cd;
 	int fwd_bias = c->bias && dir != MV_BACKWARD_DATA;
 	if (!st) st = dnnl_dilated_convolution_forward_desc_init(&cd, dnnl_forward_training, a, &x, &w, fwd_bias ? &b : 0, &y, s, d, p, p);

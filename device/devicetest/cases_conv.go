@@ -63,6 +63,14 @@ func convShapes() []device.Conv {
 		add(geometry(1, 1, 1, 0, 1), 1, s[0], s[1], 64, 17)
 		add(geometry(3, 3, 2, 1, 1), 2, s[0], s[1], 17, 64)
 	}
+	// Strided projections of few channels: oneDNN 2.6 writes beyond its scratchpad.
+	for _, c := range [][2]int{{4, 8}, {8, 4}, {8, 16}, {12, 24}, {24, 40}, {16, 24}} {
+		add(geometry(1, 1, 2, 0, 1), 3, 12, 8, c[0], c[1])
+	}
+	// Batches that split image by image, two images of class outputs.
+	split := geometry(3, 3, 1, 1, 1)
+	split.Bias = true
+	add(split, 2, 38, 50, 128, 208)
 	// Stems.
 	add(geometry(7, 7, 2, 3, 1), 2, 64, 80, 3, 64)
 	add(geometry(7, 7, 2, 3, 1), 1, 33, 47, 3, 64)
