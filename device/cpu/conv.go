@@ -152,7 +152,7 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 // splitAbove is the scratch in bytes from which a Winograd convolution runs image
 // by image: its transformed tiles take several times the memory of the
 // activations, and one image's are enough to fill the cores.
-const splitAbove = 48 << 20
+var splitAbove int64 = 48 << 20 // tests lower it
 
 // directAbove is the scratch of one image from which Winograd is given up: the
 // weight gradient of a RetinaNet's 720 class channels would take a fifth of a

@@ -194,6 +194,50 @@ func TestWinogradAccuracy(t *testing.T) {
 	}
 }
 
+// A convolution that runs image by image gives the results of one run over the
+// batch, weight and bias gradients included; activations and data gradients in
+// less scratch.
+func TestWinogradSplit(t *testing.T) {
+	d := newDevice(t, 2)
+	c := square(3, 38, 50, 128, 208, 3, 1)
+	c.Bias = true
+	saved := splitAbove
+	defer func() { splitAbove = saved }()
+	for dir := forward; dir <= backwardWeights; dir++ {
+		outs := operation(c, dir).Outputs()
+		var got [2][][]float32
+		var scratch [2]int64
+		for i, limit := range []int64{0, 1 << 40} {
+			splitAbove = limit
+			b := bind(t, d, operation(c, dir))
+			if err := d.Do(b.Run); err != nil {
+				t.Fatal(err)
+			}
+			scratch[i] = b.Scratch()
+			for j, desc := range outs {
+				v := make([]float32, desc.Elems())
+				if err := d.Download(v, desc, b.out[j].Ptr()); err != nil {
+					t.Fatal(err)
+				}
+				got[i] = append(got[i], v)
+			}
+		}
+		if dir != backwardWeights && scratch[0] >= scratch[1] {
+			t.Errorf("direction %d: scratch %d split, %d whole", dir, scratch[0], scratch[1])
+		}
+		for j := range outs {
+			var worst, most float64
+			for i, v := range got[0][j] {
+				worst = max(worst, abs(float64(v)-float64(got[1][j][i])))
+				most = max(most, abs(float64(v)))
+			}
+			if worst > 1e-5*most || most == 0 {
+				t.Errorf("direction %d, output %d: relative error %.1e", dir, j, worst/most)
+			}
+		}
+	}
+}
+
 func abs(x float64) float64 { return max(x, -x) }
 
 // Preparing all of ResNet-50's training convolutions must stay well within a
