@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 
@@ -131,37 +130,6 @@ func (l *logs) write(r *record) error {
 func (l *logs) close() {
 	l.json.Close()
 	l.csv.Close()
-}
-
-// residentBytes returns the memory that the process holds now and held at most,
-// 0 where the system does not tell.
-func residentBytes() (now, peak int64) {
-	text, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, 0
-	}
-	for _, line := range strings.Split(string(text), "\n") {
-		for _, f := range []struct {
-			key string
-			to  *int64
-		}{{"VmRSS:", &now}, {"VmHWM:", &peak}} {
-			if rest, ok := strings.CutPrefix(line, f.key); ok {
-				kb, _ := strconv.ParseInt(strings.TrimSuffix(strings.TrimSpace(rest), " kB"), 10, 64)
-				*f.to = kb << 10
-			}
-		}
-	}
-	return now, peak
-}
-
-// residentBaseline returns the resident memory after garbage has been given back,
-// and lets the high-water mark begin there where the system allows it.
-func residentBaseline() int64 {
-	debug.FreeOSMemory()
-	// 5 resets VmHWM (Linux, proc(5)).
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0o200)
-	now, _ := residentBytes()
-	return now
 }
 
 // appendMetrics adds an evaluation's numbers to metrics.jsonl.

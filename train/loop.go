@@ -13,6 +13,7 @@ import (
 	"manvision/detection"
 	"manvision/detection/cocoeval"
 	"manvision/device"
+	"manvision/internal/resident"
 	"manvision/manpp"
 	"manvision/report/progress"
 	"manvision/weights"
@@ -175,7 +176,7 @@ func (r *run) open(ctx context.Context) error {
 	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, "checkpoints"), cfg.Train.Keep); err != nil {
 		return err
 	}
-	r.resident = residentBaseline()
+	r.resident = resident.Baseline()
 	if err := r.initialise(); err != nil {
 		return err
 	}
@@ -243,7 +244,7 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 			r.record.Step, r.record.Epoch = r.step, epoch
 			r.record.Images = float64(images) / now.Sub(mark).Seconds()
 			r.record.DataWait = float64(st.Wait-waited) / float64(now.Sub(mark))
-			r.record.Memory, _ = residentBytes()
+			r.record.Memory, _ = resident.Bytes()
 			r.record.Seconds = now.Sub(start).Seconds()
 			if err := r.logs.write(&r.record); err != nil {
 				return r.rescue(err)
@@ -404,6 +405,9 @@ func (r *run) close() {
 	}
 	if r.det != nil {
 		dev := r.det.Store.Device()
+		if r.tr != nil {
+			r.tr.Opt.Free()
+		}
 		r.det.Store.Free()
 		dev.Close()
 	}

@@ -7,6 +7,7 @@ import (
 	"manvision/config"
 	"manvision/data/coco"
 	"manvision/device"
+	"manvision/internal/resident"
 	"manvision/manpp"
 )
 
@@ -90,7 +91,7 @@ func (r *run) planned() manpp.Memory {
 func (r *run) memoryUse() MemoryUse {
 	_, allocated := r.det.Store.Device().Allocated()
 	u := MemoryUse{Planned: r.planned().Total(), Allocated: allocated}
-	if _, peak := residentBytes(); peak > 0 {
+	if _, peak := resident.Bytes(); peak > 0 {
 		u.Resident = max(peak-r.resident, 0)
 	}
 	return u

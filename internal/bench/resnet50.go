@@ -9,6 +9,7 @@ import (
 	"manvision/backbone"
 	"manvision/device"
 	"manvision/exec"
+	"manvision/internal/resident"
 	"manvision/nn"
 )
 
@@ -17,9 +18,13 @@ type Steps struct {
 	Seconds []float64 `json:"seconds"`     // of every counted step
 	Planned int64     `json:"planned"`     // bytes of the plan
 	Peak    int64     `json:"device_peak"` // bytes allocated on the device at most
-	Compile float64   `json:"compile"`     // seconds
-	Loss    []float64 `json:"loss"`        // of every counted step
-	Times   []OpTime  `json:"ops,omitempty"`
+	// Resident is the process's high-water mark in bytes, Above its part above what
+	// the process held before anything was planned.
+	Resident int64     `json:"resident_peak"`
+	Above    int64     `json:"resident_above_start"`
+	Compile  float64   `json:"compile"` // seconds
+	Loss     []float64 `json:"loss"`    // of every counted step
+	Times    []OpTime  `json:"ops,omitempty"`
 }
 
 // OpTime is the time of one kernel of a step.
@@ -40,6 +45,7 @@ func ResNet50(dev device.Device, batch, size, steps int, profile bool) (*Steps, 
 	if err != nil {
 		return nil, err
 	}
+	base := resident.Baseline()
 	start := time.Now()
 	store := nn.NewStore(dev, 1)
 	defer store.Free()
@@ -106,8 +112,15 @@ func ResNet50(dev device.Device, batch, size, steps int, profile bool) (*Steps, 
 			out.Times = opTimes(p)
 		}
 	}
-	_, out.Peak = dev.Allocated()
+	out.memory(dev, base)
 	return out, err
+}
+
+// memory notes the peaks; base is the resident memory at the start.
+func (s *Steps) memory(dev device.Device, base int64) {
+	_, s.Peak = dev.Allocated()
+	_, s.Resident = resident.Bytes()
+	s.Above = s.Resident - base
 }
 
 func (s *Steps) run(steps int, step func() (float64, error)) error {

@@ -6,6 +6,7 @@ import (
 	"manvision/backbone"
 	"manvision/detection"
 	"manvision/device"
+	"manvision/internal/resident"
 	"manvision/manpp"
 	"manvision/nn"
 	"manvision/optim"
@@ -15,6 +16,7 @@ import (
 // official release trains it (SGD, norm clipped at 1, released quirks), cut by
 // stages or, with e2e, whole, on random images [n,h,w,3] with seven boxes.
 func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*Steps, error) {
+	base := resident.Baseline()
 	start := time.Now()
 	body, err := backbone.New("resnet50", 64)
 	if err != nil {
@@ -80,6 +82,6 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 			out.Times = append(out.Times, opTimes(b.Program)...)
 		}
 	}
-	_, out.Peak = dev.Allocated()
+	out.memory(dev, base)
 	return out, nil
 }
