@@ -69,21 +69,33 @@ picture:
 		--gt runs/shapes/annotations/instances_val.json --score 0.4 --out $(DEMO)/readme
 	@mkdir -p docs && cp $(DEMO)/readme/sheet.png docs/demo.png
 
-# Each timing beside its peer's, where the peer is installed (Debian: python3-torch
-# python3-torchvision). The machine must be otherwise idle. BENCHMARKS.md explains.
-PEER := /usr/bin/python3
+# Each timing in turn with its peer's, where the peer is installed (Debian:
+# python3-torch python3-torchvision; pip: pycocotools==2.0.11 for PYCOCO). The
+# machine must be otherwise idle. RELEASE is a command that times a step of the
+# official release and prints {"times": [seconds, ...]}. BENCHMARKS.md explains.
+PEER    := /usr/bin/python3
+PYCOCO  := python3
+RELEASE :=
+COCO    := ../shared/data/coco/train2017
+PAIR    := bin/bench pair
 bench: build
-	bin/bench resnet50
-	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null; then $(PEER) benchmarks/resnet50_step.py --threads $$(nproc); \
-		else echo "peer left out: no python3-torch and python3-torchvision"; fi
-	bin/bench retinanet
-	bin/bench retinanet --e2e
-	@if test -d ../shared/data/coco/train2017; then bin/bench load ../shared/data/coco/train2017 --workers $$(nproc) && \
-		{ ! $(PEER) -c 'import torch, torchvision' 2>/dev/null || $(PEER) benchmarks/load_peer.py ../shared/data/coco/train2017 --workers $$(nproc); }; \
-		else echo "loader left out: no COCO images beside the checkout"; fi
-	@mkdir -p runs/bench && bin/bench coco-eval runs/bench
-	@if $(PEER) -c 'import pycocotools' 2>/dev/null; then $(PEER) benchmarks/coco_eval_peer.py --gt runs/bench/instances.json --dt runs/bench/results.json; \
-		else echo "peer left out: no pycocotools"; fi
+	@echo '| work | ours | peer | ratio (min–max) | target |'; echo '|---|---|---|---|---|'
+	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null; then \
+		$(PAIR) --name 'ResNet-50 training step, batch 8, 224², s' --target 0.80 --ours 'bin/bench resnet50' \
+			--peer '$(PEER) benchmarks/resnet50_step.py --threads $(shell nproc)' --peer-key 'nchw|nhwc' && \
+		test ! -d $(COCO) || for w in 1 4; do \
+			$(PAIR) --name "loading COCO images, $$w workers, images/s (more is better)" --rounds 3 \
+				--ours "bin/bench load $(COCO) --workers $$w" --ours-key images_per_second \
+				--peer "$(PEER) benchmarks/load_peer.py $(COCO) --workers $$w" --peer-key runs; done; \
+	else echo "peer left out: no python3-torch and python3-torchvision"; bin/bench resnet50; fi
+	@if test -n '$(RELEASE)'; then \
+		$(PAIR) --name 'RetinaNet R50 K=4 step, 2x608x800, s' --target 0.75 --rounds 3 --ours 'bin/bench retinanet --steps 3' \
+			--peer '$(RELEASE)' --peer-key times; \
+	else echo "peer left out: RELEASE is not set"; bin/bench retinanet; bin/bench retinanet --e2e; fi
+	@mkdir -p runs/coco-eval; if $(PYCOCO) -c 'import pycocotools' 2>/dev/null; then \
+		$(PAIR) --name 'COCO evaluation, 5,000 images, 500,000 boxes, s' --target 0.05 --rounds 3 --ours 'bin/bench coco-eval runs/coco-eval' \
+			--peer '$(PYCOCO) benchmarks/coco_eval_peer.py --gt runs/coco-eval/instances.json --dt runs/coco-eval/results.json'; \
+	else echo "peer left out: no pycocotools"; bin/bench coco-eval runs/coco-eval; fi
 	$(GO) test -run '^$$' -bench . ./exec ./device/cpu
 
 lint: setup
