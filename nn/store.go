@@ -2,6 +2,7 @@ package nn
 
 import (
 	"fmt"
+	"runtime/debug"
 
 	"manvision/device"
 	"manvision/exec"
@@ -99,20 +100,35 @@ func (s *Store) variable(name string, desc device.Desc, shape []int, init Init) 
 // Realize allocates all variables and gives those not yet set their initial
 // values.
 func (s *Store) Realize() error {
+	largest := 0
+	for _, v := range s.order {
+		if !v.set {
+			largest = max(largest, v.Elems())
+		}
+	}
+	if largest == 0 {
+		return nil
+	}
+	drawn, rounded := make([]float64, largest), make([]float32, largest)
 	for _, v := range s.order {
 		if v.set {
 			continue
 		}
-		x := make([]float64, v.Elems())
+		x, y := drawn[:v.Elems()], rounded[:v.Elems()]
+		clear(x)
 		v.init(x, v.Value.Desc.Shape, NewStream(s.seed, v.stream))
 		// Initial values are float32 on every device.
 		for i := range x {
-			x[i] = float64(float32(x[i]))
+			y[i] = float32(x[i])
 		}
-		if err := s.Set(v.Name, x); err != nil {
+		if err := s.Set(v.Name, y); err != nil {
 			return err
 		}
 	}
+	// What was drawn into is as large as the largest parameter and of no use in
+	// training, whose memory is planned to the byte.
+	drawn, rounded = nil, nil
+	debug.FreeOSMemory()
 	return nil
 }
 

@@ -172,6 +172,11 @@ int mv_kernel_run(mv_kernel *k) {
 
 enum { HUGE = 2 << 20 };
 
+static size_t whole_pages(int64_t bytes) {
+	size_t page = sysconf(_SC_PAGESIZE);
+	return ((size_t)bytes + page - 1) / page * page;
+}
+
 void *mv_alloc(int64_t bytes) {
 	if (bytes < HUGE) {
 		void *p = 0;
@@ -179,15 +184,16 @@ void *mv_alloc(int64_t bytes) {
 		memset(p, 0, bytes);
 		return p;
 	}
-	// Reserve more than asked for, keep the aligned part.
-	size_t size = ((size_t)bytes + HUGE - 1) / HUGE * HUGE;
+	// Reserve more than asked for, keep the aligned part. Only whole huge pages are
+	// asked for: what lies behind the last of them takes small ones.
+	size_t size = whole_pages(bytes), huge = (size_t)bytes / HUGE * HUGE;
 	char *base = mmap(0, size + HUGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (base == MAP_FAILED) return 0;
 	char *p = (char *)(((uintptr_t)base + HUGE - 1) / HUGE * HUGE);
 	if (p > base) munmap(base, p - base);
 	if (base + HUGE > p) munmap(p + size, base + HUGE - p);
 #ifdef MADV_HUGEPAGE
-	madvise(p, size, MADV_HUGEPAGE);
+	madvise(p, huge, MADV_HUGEPAGE);
 #endif
 	return p;
 }
@@ -196,5 +202,5 @@ void mv_free(void *p, int64_t bytes) {
 	if (bytes < HUGE)
 		free(p);
 	else
-		munmap(p, ((size_t)bytes + HUGE - 1) / HUGE * HUGE);
+		munmap(p, whole_pages(bytes));
 }
