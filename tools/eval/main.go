@@ -4,13 +4,15 @@ package main
 import (
 	"os"
 	"slices"
+	"strings"
 
 	"manvision/device/cpu"
 	"manvision/internal/cli"
 )
 
 func main() {
-	if slices.Contains(os.Args, "--checkpoint") {
+	// Only a model needs the device; result files are read sooner without.
+	if slices.ContainsFunc(os.Args, func(a string) bool { return strings.HasPrefix(a, "--checkpoint") }) {
 		cpu.BoundSpin()
 	}
 	s := cli.System()
