@@ -3,17 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"manvision/internal/cli"
+	"manvision/internal/clitest"
 	"manvision/internal/testdata"
 	"manvision/internal/tinymodel"
 )
@@ -33,22 +31,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
 			return nil
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// eval-exit CODE ARGS... runs eval and checks its exit code.
-			"eval-exit": func(ts *testscript.TestScript, neg bool, args []string) {
-				err := ts.Exec("eval", args[1:]...)
-				code := 0
-				var exit *exec.ExitError
-				if errors.As(err, &exit) {
-					code = exit.ExitCode()
-				} else if err != nil {
-					ts.Fatalf("%v", err)
-				}
-				if strconv.Itoa(code) != args[0] {
-					ts.Fatalf("eval %v: exit %d, want %s", args[1:], code, args[0])
-				}
-			},
-		},
+		Cmds: clitest.Commands("eval"),
 	})
 }
 

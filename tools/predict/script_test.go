@@ -3,18 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"manvision/internal/cli"
+	"manvision/internal/clitest"
 	"manvision/internal/tinymodel"
 )
 
@@ -29,28 +27,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
 			return os.CopyFS(filepath.Join(env.WorkDir, "shapes"), os.DirFS(filepath.Join(dir, "shapes")))
 		},
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// predict-exit CODE ARGS... runs predict and checks its exit code.
-			"predict-exit": func(ts *testscript.TestScript, neg bool, args []string) {
-				err := ts.Exec("predict", args[1:]...)
-				code := 0
-				var exit *exec.ExitError
-				if errors.As(err, &exit) {
-					code = exit.ExitCode()
-				} else if err != nil {
-					ts.Fatalf("%v", err)
-				}
-				if strconv.Itoa(code) != args[0] {
-					ts.Fatalf("predict %v: exit %d, want %s", args[1:], code, args[0])
-				}
-			},
-			// shorten FILE BYTES cuts a file off.
-			"shorten": func(ts *testscript.TestScript, neg bool, args []string) {
-				n, err := strconv.ParseInt(args[1], 10, 64)
-				ts.Check(err)
-				ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
-			},
-		},
+		Cmds: clitest.Commands("predict"),
 	})
 }
 

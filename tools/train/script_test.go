@@ -3,56 +3,21 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
-	"os"
-	"os/exec"
-	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"manvision/internal/cli"
+	"manvision/internal/clitest"
 )
 
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"train": main}) }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			// train-exit CODE ARGS... runs train and checks its exit code.
-			"train-exit": func(ts *testscript.TestScript, neg bool, args []string) {
-				err := ts.Exec("train", args[1:]...)
-				code := 0
-				var exit *exec.ExitError
-				if errors.As(err, &exit) {
-					code = exit.ExitCode()
-				} else if err != nil {
-					ts.Fatalf("%v", err)
-				}
-				if strconv.Itoa(code) != args[0] {
-					ts.Fatalf("train %v: exit %d, want %s", args[1:], code, args[0])
-				}
-			},
-			// wait-lines FILE N waits until a file has N lines.
-			"wait-lines": func(ts *testscript.TestScript, neg bool, args []string) {
-				n, _ := strconv.Atoi(args[1])
-				for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-					if b, _ := os.ReadFile(ts.MkAbs(args[0])); bytes.Count(b, []byte("\n")) >= n {
-						return
-					}
-				}
-				ts.Fatalf("%s has not got %d lines in a minute", args[0], n)
-			},
-			// shorten FILE BYTES cuts a file off.
-			"shorten": func(ts *testscript.TestScript, neg bool, args []string) {
-				n, err := strconv.ParseInt(args[1], 10, 64)
-				ts.Check(err)
-				ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
-			},
-		},
+		Dir:  "testdata/script",
+		Cmds: clitest.Commands("train"),
 	})
 }
 
