@@ -24,8 +24,9 @@ type Model struct {
 	// Prefix is put before the backbone's parameter names: "backbone.body.".
 	Prefix string
 	// KeepNorms keeps the results of batch norms for the backward pass. By default
-	// they are computed again there (nn.Recompute): in ResNets that takes a tenth
-	// off the activations for about a hundredth of the time.
+	// they are computed again there (nn.Recompute): RetinaNet R50 K=4 at 2x608x800
+	// then takes 1967 instead of 2099 MB; the step's time differs by less than it
+	// varies (medians 2.41 and 2.35 s of three runs each, 2.2 to 2.7 s).
 	KeepNorms bool
 	// FrozenNorm keeps the backbone's running statistics and normalises with
 	// them.

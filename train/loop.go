@@ -265,7 +265,7 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 		}
 		every := int64(r.cfg.Train.CheckpointEvery)
 		if every > 0 && r.step%every == 0 || r.step == r.total || stop || evalNow {
-			if err := r.save(epoch); err != nil {
+			if err := r.save(); err != nil {
 				return err
 			}
 		}
@@ -273,13 +273,16 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 			return ErrInterrupted
 		}
 	}
+	if r.summary == nil { // resumed after its last step
+		return r.evaluate(ctx)
+	}
 	return nil
 }
 
 // rescue saves what has been trained before an error ends the run.
 func (r *run) rescue(err error) error {
 	if r.step > r.saved && r.step > 0 && !errors.Is(err, errDiverged) {
-		if saveErr := r.save(0); saveErr != nil {
+		if saveErr := r.save(); saveErr != nil {
 			return errors.Join(err, saveErr)
 		}
 		r.o.Say(fmt.Sprintf("saved %s before stopping", r.path))
@@ -370,7 +373,8 @@ func (r *run) evaluate(ctx context.Context) error {
 	return r.appendMetrics()
 }
 
-func (r *run) save(epoch int64) error {
+func (r *run) save() error {
+	epoch := r.step / r.loader.StepsPerEpoch()
 	start := time.Now()
 	defer func() { r.saveTime += time.Since(start) }()
 	metrics := r.metrics

@@ -113,6 +113,27 @@ func TestResumeIsExact(t *testing.T) {
 	}
 }
 
+// Resuming a finished run trains nothing and evaluates what there is.
+func TestResumeAfterTheEnd(t *testing.T) {
+	root := t.TempDir()
+	out := filepath.Join(root, "run")
+	first, err := Run(context.Background(), recipe(t, root, out), Options{Open: openCPU})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Run(context.Background(), recipe(t, root, out), Options{Open: openCPU, Resume: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Step != first.Step || again.Summary == nil || again.Summary.AP != first.Summary.AP {
+		t.Errorf("step %d, %+v; the first run ended at step %d with AP %v", again.Step, again.Summary, first.Step, first.Summary.AP)
+	}
+	m, err := weights.LoadMeta(first.Checkpoint)
+	if err != nil || m.Epoch != 2 { // 7 steps of 3 an epoch
+		t.Errorf("epochs completed: %d, %v", m.Epoch, err)
+	}
+}
+
 func TestRunRefuses(t *testing.T) {
 	root := t.TempDir()
 	out := filepath.Join(root, "run")
