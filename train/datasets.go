@@ -1,22 +1,15 @@
 package train
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"math"
-	"os"
 	"runtime"
-	"strings"
 
 	"manvision/config"
 	"manvision/data"
 	"manvision/data/augment"
-	"manvision/data/coco"
-	"manvision/data/shapes"
 )
 
-// Canvases are the input sizes that a recipe's images are padded to. Where the
+// Canvases are the input sizes that a detection recipe's images are padded to. Where the
 // recipe lists none they follow from its sides: the short side against common
 // aspects up to the long side, upright and lying, in multiples of 32, so that few
 // programs are compiled and little is padding.
@@ -52,72 +45,63 @@ func Canvases(d config.Data) []data.Canvas {
 	return out
 }
 
-// EnsureShapes writes the procedural data set of a recipe where it is missing.
-// Other formats are left alone.
-func EnsureShapes(ctx context.Context, d config.Data, say func(string)) error {
-	if d.Format != "shapes" {
-		return nil
-	}
-	if _, err := os.Stat(d.Path(d.Val.Annotations)); err == nil {
-		return nil
-	}
-	say(fmt.Sprintf("writing %d + %d images of shapes to %s", d.Shapes.Train, d.Shapes.Val, d.Root))
-	_, _, err := shapes.Write(ctx, d.Root, shapes.Options{
-		Train: d.Shapes.Train, Val: d.Shapes.Val, Width: d.Shapes.Size, Height: d.Shapes.Size, Seed: d.Shapes.Seed, Overwrite: true})
-	return err
-}
-
-// openSplit reads the annotations of a split and joins them with its images: to
-// train on, or as written to evaluate against.
-func openSplit(d config.Data, s config.Split, evaluate bool) (*data.CocoDetection, error) {
-	ds, err := coco.Read(d.Path(s.Annotations), coco.Options{SkipBadBoxes: d.SkipBadBoxes, AsIs: evaluate})
+// TrainLoader shuffles and augments a split.
+func TrainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
+	l, err := loaderConfig(cfg, true)
 	if err != nil {
-		// The reader does not know how a recipe switches its options on.
-		var bad *coco.InputError
-		if errors.As(err, &bad) {
-			bad.Fix = strings.ReplaceAll(bad.Fix, "--skip-bad-boxes", "--set data.skip_bad_boxes=true")
-		}
 		return nil, err
 	}
-	return data.NewCocoDetection(ds, d.Path(s.Images), data.DetectionOptions{})
-}
-
-// loaderConfig is what training and evaluation have in common.
-func loaderConfig(cfg *config.Config) data.LoaderConfig {
-	d := cfg.Data
-	l := data.LoaderConfig{Seed: cfg.Seed, Canvases: Canvases(d), GroupOrientation: true, Workers: d.Workers}
-	if l.Workers == 0 {
-		l.Workers = max(1, runtime.NumCPU()/2)
-	}
-	if len(d.FixedSize) == 2 {
-		l.Augment.Resize = augment.Resize{Width: d.FixedSize[0], Height: d.FixedSize[1]}
-		l.GroupOrientation = false
-	} else {
-		l.Augment.Resize = augment.Resize{ShortSides: []int{d.ShortSide}, LongMax: d.LongSide}
-	}
-	if d.OnBadImage == "skip" {
-		l.OnBad = data.SkipBad
-	}
-	return l
-}
-
-// trainLoader shuffles and augments.
-func trainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
-	l := loaderConfig(cfg)
-	d := cfg.Data
 	l.Batch, l.Shuffle, l.Last = cfg.Train.Batch, true, data.LastFill
-	l.Augment.FlipProb = d.Flip
-	l.Augment.Jitter = augment.Jitter{Brightness: d.Jitter.Brightness, Contrast: d.Jitter.Contrast, Saturation: d.Jitter.Saturation, Hue: d.Jitter.Hue}
-	l.PrefetchBytes = prefetchBytes(l, d.Prefetch)
+	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
 	return data.NewLoader(src, l)
 }
 
 // evalLoader goes through a split once, in order.
 func evalLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
-	l := loaderConfig(cfg)
+	l, err := loaderConfig(cfg, false)
+	if err != nil {
+		return nil, err
+	}
 	l.Batch, l.Last, l.Epochs = min(cfg.Eval.Batch, max(src.Len(), 1)), data.LastPad, 1
 	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
 	return data.NewLoader(src, l)
+}
+
+// loaderConfig is what all loaders of a recipe have in common.
+func loaderConfig(cfg *config.Config, augmented bool) (data.LoaderConfig, error) {
+	task, err := TaskOf(cfg)
+	if err != nil {
+		return data.LoaderConfig{}, err
+	}
+	l := task.Loader(cfg, augmented)
+	l.Seed, l.Workers = cfg.Seed, cfg.Data.Workers
+	if l.Workers == 0 {
+		l.Workers = max(1, runtime.NumCPU()/2)
+	}
+	if cfg.Data.OnBadImage == "skip" {
+		l.OnBad = data.SkipBad
+	}
+	return l, nil
+}
+
+func jitter(d config.Data) augment.Jitter {
+	return augment.Jitter{Brightness: d.Jitter.Brightness, Contrast: d.Jitter.Contrast, Saturation: d.Jitter.Saturation, Hue: d.Jitter.Hue}
+}
+
+// PlanSize returns the largest input of a recipe's training step: images, height
+// and width in pixels.
+func PlanSize(cfg *config.Config) (n, h, w int) {
+	task, err := TaskOf(cfg)
+	if err != nil {
+		return 0, 0, 0
+	}
+	var best data.Canvas
+	for _, k := range task.Loader(cfg, true).Canvases {
+		if k.H*k.W > best.H*best.W {
+			best = k
+		}
+	}
+	return cfg.Train.Batch, best.H, best.W
 }
 
 // prefetchBytes is the memory of so many batches of the largest canvas.

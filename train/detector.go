@@ -1,5 +1,6 @@
 // Package train runs recipes: it builds a model from a config, trains it block
-// by block, evaluates it, and keeps checkpoints and logs.
+// by block, evaluates it, and keeps checkpoints and logs. One loop serves all
+// tasks; what differs between them is behind Task, Model and Predictor.
 package train
 
 import (
@@ -8,31 +9,28 @@ import (
 
 	"manvision/backbone"
 	"manvision/config"
+	"manvision/data"
 	"manvision/data/coco"
 	"manvision/detection"
 	"manvision/device"
+	"manvision/exec"
 	"manvision/manpp"
-	"manvision/nn"
-	"manvision/weights"
 )
 
 // Detector is a detection model built from a recipe.
 type Detector struct {
-	Config *config.Config
-	Store  *nn.Store
-	Net    *detection.RetinaNet
-	Model  *manpp.Model
-	IDs    *coco.IDMap // its length is the number of classes
+	*Network
+	RetinaNet *detection.RetinaNet
+	IDs       *coco.IDMap // its length is the number of classes
+
+	boxes  [][][4]float64 // of a batch, reused
+	labels [][]int32
 }
 
 // NewDetector builds the model that a recipe describes for the categories of ids.
 // No memory is allocated yet.
 func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detector, error) {
 	body, err := backbone.New(cfg.Model.Backbone, cfg.Model.Width)
-	if err != nil {
-		return nil, err
-	}
-	strategy, err := manpp.ParseStrategy(cfg.MANPP.Strategy)
 	if err != nil {
 		return nil, err
 	}
@@ -46,159 +44,47 @@ func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detec
 	if err := net.Anchors.Validate(); err != nil {
 		return nil, err
 	}
-	model := &manpp.Model{Store: nn.NewStore(dev, cfg.Seed), Backbone: body, Strategy: strategy, Quirks: manpp.Fixed,
-		EMAMomentum: cfg.MANPP.EMAMomentum, Prefix: detection.BodyPrefix, FrozenNorm: m.Norm == "frozen"}
 	if cfg.MANPP.Quirks == "released" {
-		model.Quirks, net.Quirks = manpp.Released, detection.ReleasedQuirks
+		net.Quirks = detection.ReleasedQuirks
 	}
-	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
-	d := &Detector{Config: cfg, Store: model.Store, Net: net, Model: model, IDs: ids}
-	if strategy.Local {
-		if model.Partition, err = d.partition(); err != nil {
-			return nil, err
-		}
-	}
-	return d, model.Check()
-}
-
-func (d *Detector) partition() (manpp.Partition, error) {
-	c, body := d.Config.MANPP, d.Model.Backbone
-	var p manpp.Partition
-	var err error
-	switch c.Partition {
-	case "stages":
-		p = manpp.Stages(body)
-	case "every-unit":
-		p = manpp.EveryUnit(body)
-	case "cuts":
-		p, err = manpp.Cuts(body, c.Cuts)
-	case "balanced":
-		n, h, w := d.planSize()
-		var cost []int64
-		if cost, err = manpp.UnitCosts(d.Store.Device(), body, n, h, w); err == nil {
-			p, err = manpp.Balanced(cost, c.Blocks)
-		}
-	default:
-		err = fmt.Errorf("unknown partition %q", c.Partition)
-	}
+	n, err := newNetwork(cfg, dev, body, detection.BodyPrefix, categories{ids})
 	if err != nil {
 		return nil, err
 	}
-	if c.Blocks != 0 && len(p)+1 != c.Blocks {
-		return nil, fmt.Errorf("manpp.partition %s cuts %s into %d blocks, manpp.blocks asks for %d; use partition balanced, or leave blocks out", c.Partition, body.Name, len(p)+1, c.Blocks)
+	n.Head = fmt.Sprintf("RetinaNet with %d channels", net.Channels)
+	n.Details = []string{
+		fmt.Sprintf("fpn_channels=%d", net.Channels), fmt.Sprintf("head_convs=%d", net.Convs),
+		"anchors=" + strings.ReplaceAll(fmt.Sprint(net.Anchors.Sizes, net.Anchors.Ratios, net.Anchors.Scales), " ", ","),
+		fmt.Sprintf("rectified_p6=%v", net.Quirks.RectifiedP6),
 	}
-	return p, nil
+	return &Detector{Network: n, RetinaNet: net, IDs: ids}, nil
 }
 
-// planSize is the largest input of a training step: images, height, width.
-func (d *Detector) planSize() (n, h, w int) {
-	c := Canvases(d.Config.Data)
-	best := c[0]
-	for _, k := range c {
-		if k.H*k.W > best.H*best.W {
-			best = k
-		}
-	}
-	return d.Config.Train.Batch, best.H, best.W
+// NewHeads implements Model.
+func (d *Detector) NewHeads(n, h, w int) (manpp.Heads, error) {
+	return d.RetinaNet.NewHeads(d.Store.Device(), n, h, w)
 }
 
-// Cuts names the last unit of every block but the final one.
-func (d *Detector) Cuts() []string {
-	var names []string
-	for _, i := range d.Model.Partition {
-		name := d.Model.Backbone.Units[i].Name
-		if name == "" {
-			name = "stem"
-		}
-		names = append(names, name)
+// SetTargets implements Model.
+func (d *Detector) SetTargets(h manpp.Heads, b *data.Batch, skip map[string]bool) error {
+	for len(d.boxes) < b.N {
+		d.boxes, d.labels = append(d.boxes, nil), append(d.labels, nil)
 	}
-	return names
+	d.boxes, d.labels = d.boxes[:b.N], d.labels[:b.N]
+	for i := range b.N {
+		d.boxes[i], d.labels[i] = d.boxes[i][:0], nil
+		if i >= len(b.Samples) {
+			continue
+		}
+		for _, box := range b.Samples[i].Boxes {
+			d.boxes[i] = append(d.boxes[i], [4]float64{float64(box[0]), float64(box[1]), float64(box[2]), float64(box[3])})
+		}
+		d.labels[i] = b.Samples[i].Labels
+	}
+	return detection.TargetsOf(h).Set(d.boxes, d.labels, skip)
 }
 
-// Identity tells this model's checkpoints from those of others.
-func (d *Detector) Identity() weights.Identity {
-	n := d.Net
-	return weights.Identity{
-		Task: "detection", Backbone: d.Model.Backbone.Name, Width: d.Config.Model.Width, Classes: n.Classes,
-		Details: []string{
-			fmt.Sprintf("fpn_channels=%d", n.Channels), fmt.Sprintf("head_convs=%d", n.Convs),
-			"anchors=" + strings.ReplaceAll(fmt.Sprint(n.Anchors.Sizes, n.Anchors.Ratios, n.Anchors.Scales), " ", ","),
-			fmt.Sprintf("rectified_p6=%v", n.Quirks.RectifiedP6),
-		},
-		Strategy: d.Model.Strategy.Name, Partition: d.Cuts(),
-	}
-}
-
-// NewTrainer returns the trainer of the recipe's optimizer for a run of the given
-// length.
-func (d *Detector) NewTrainer(steps int) (*manpp.Trainer, error) {
-	h, err := d.Config.Hyper()
-	if err != nil {
-		return nil, err
-	}
-	r, err := d.Config.Rules()
-	if err != nil {
-		return nil, err
-	}
-	s, err := d.Config.LRSchedule(steps)
-	if err != nil {
-		return nil, err
-	}
-	opt, err := manpp.NewOptimizer(d.Store, h, r, s)
-	if err != nil {
-		return nil, err
-	}
-	dev := d.Store.Device()
-	return manpp.NewTrainer(d.Model, opt, func(n, h, w int) (manpp.Heads, error) { return d.Net.NewHeads(dev, n, h, w) })
-}
-
-// LoadPretrained fills the backbone from a safetensors file of torchvision names
-// ("conv1.weight", "layer1.0…") or a checkpoint of ours, and starts LB and EMA from
-// the units they stand for. It returns what was loaded; less than nine tenths of
-// the backbone is an error.
-func (d *Detector) LoadPretrained(path string) (*weights.Report, error) {
-	file, err := weights.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	names := map[string]string{} // model name to file name
-	var want, have []weights.Tensor
-	for _, v := range d.Store.Vars() {
-		if strings.HasPrefix(v.Name, d.Model.Prefix) {
-			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
-		}
-	}
-	for _, info := range file.Tensors() {
-		name := strings.TrimPrefix(strings.TrimPrefix(info.Name, "param/"), "buffer/")
-		if !strings.HasPrefix(name, d.Model.Prefix) {
-			name = d.Model.Prefix + strings.TrimPrefix(name, "module.")
-		}
-		names[name] = info.Name
-		have = append(have, weights.Tensor{Name: name, Shape: info.Shape})
-	}
-	r := weights.Match(want, have)
-	if err := r.Require(0.9); err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
-	}
-	for _, name := range r.Loaded {
-		t, err := file.Read(names[name])
-		if err != nil {
-			return r, err
-		}
-		if err := setVar(d.Store, name, t); err != nil {
-			return r, err
-		}
-	}
-	if d.Model.Quirks.IndependentClones {
-		return r, nil
-	}
-	return r, d.Model.CopyClones()
-}
-
-func setVar(s *nn.Store, name string, t weights.Tensor) error {
-	if t.F64 != nil {
-		return s.Set(name, t.F64)
-	}
-	return s.Set(name, t.Data)
+// NewPredictor implements Model.
+func (d *Detector) NewPredictor(input, arena *exec.Arena) (Predictor, error) {
+	return NewDetectionPredictor(d, input, arena)
 }

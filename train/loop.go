@@ -10,8 +10,6 @@ import (
 
 	"manvision/config"
 	"manvision/data"
-	"manvision/detection"
-	"manvision/detection/cocoeval"
 	"manvision/device"
 	"manvision/internal/resident"
 	"manvision/manpp"
@@ -39,8 +37,8 @@ type Options struct {
 // Result is how a run ended.
 type Result struct {
 	Step       int64
-	Checkpoint string            // the last one
-	Summary    *cocoeval.Summary // of the last evaluation; nil if there was none
+	Checkpoint string   // the last one
+	Summary    *Summary // of the last evaluation; nil if there was none
 	Stats      data.Stats
 	Seconds    float64
 	// EvalSeconds and SaveSeconds are the parts of Seconds that evaluations and
@@ -68,23 +66,22 @@ var ErrInterrupted = errors.New("interrupted")
 type run struct {
 	cfg     *config.Config
 	o       Options
-	det     *Detector
+	model   Model
 	tr      *manpp.Trainer
 	loader  *data.Loader
-	source  *data.CocoDetection
-	val     *data.CocoDetection
-	pred    *Predictor
+	source  Split
+	val     Split
+	pred    Predictor
 	folder  *weights.Folder
 	logs    *logs
 	skip    map[string]bool
 	report  manpp.StepReport
 	record  record
-	boxes   [][][4]float64
-	labels  [][]int32
 	step    int64
 	total   int64
-	metrics weights.Metrics
-	summary *cocoeval.Summary
+	metrics weights.Metrics // of the evaluation after this step, not yet saved
+	score   *float64
+	summary *Summary
 	saved   int64 // step of the last checkpoint, -1 for none
 	path    string
 
@@ -125,27 +122,29 @@ func Run(ctx context.Context, cfg *config.Config, o Options) (*Result, error) {
 
 func (r *run) open(ctx context.Context) error {
 	cfg := r.cfg
-	if err := EnsureShapes(ctx, cfg.Data, r.o.Say); err != nil {
+	task, err := TaskOf(cfg)
+	if err != nil {
+		return err
+	}
+	if err := task.Prepare(ctx, cfg, r.o.Say); err != nil {
 		return err
 	}
 	if err := cfg.CheckPaths(); err != nil {
 		return err
 	}
-	src, err := openSplit(cfg.Data, cfg.Data.Train, false)
-	if err != nil {
+	if r.source, err = task.Open(cfg, false); err != nil {
 		return err
 	}
-	r.source = src
-	if text := src.Dataset().Report.String(); text != "" {
+	if text := r.source.Notes(); text != "" {
 		r.o.Say(text)
 	}
-	if r.val, err = openSplit(cfg.Data, cfg.Data.Val, true); err != nil {
+	if r.val, err = task.Open(cfg, true); err != nil {
 		return err
 	}
-	if d := src.Dataset().IDs.Diff(r.val.Dataset().IDs); d != "" {
+	if d := r.source.Classes().Diff(r.val.Classes()); d != "" {
 		return fmt.Errorf("training and validation data have different categories: %s", d)
 	}
-	if r.loader, err = trainLoader(cfg, src); err != nil {
+	if r.loader, err = TrainLoader(cfg, r.source); err != nil {
 		return err
 	}
 	r.total = int64(cfg.Train.TotalSteps(int(r.loader.StepsPerEpoch())))
@@ -153,21 +152,20 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.det, err = NewDetector(cfg, dev, src.Dataset().IDs); err != nil {
+	if r.model, err = task.Build(cfg, dev, r.source.Classes()); err != nil {
 		return err
 	}
-	if r.tr, err = r.det.NewTrainer(int(r.total)); err != nil {
+	if r.tr, err = NewTrainer(r.model, int(r.total)); err != nil {
 		return err
 	}
 	// The largest input first: what does not fit fails now, not after hours.
-	n, h, w := r.det.planSize()
-	if _, err = r.tr.Steps(n, h, w); err != nil {
+	if _, err = r.tr.Steps(PlanSize(cfg)); err != nil {
 		return err
 	}
-	if r.pred, err = NewPredictor(r.det, r.tr.Boundary(), r.tr.Arena()); err != nil {
+	if r.pred, err = r.model.NewPredictor(r.tr.Boundary(), r.tr.Arena()); err != nil {
 		return err
 	}
-	if _, err = r.pred.Program(cfg.Eval.Batch, h, w); err != nil {
+	if err = r.pred.Warm(r.val); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(cfg.Output, 0o777); err != nil {
@@ -183,7 +181,7 @@ func (r *run) open(ctx context.Context) error {
 	if err := os.WriteFile(filepath.Join(cfg.Output, "config.yaml"), cfg.Resolved(), 0o666); err != nil {
 		return fmt.Errorf("resolved recipe: %w", err)
 	}
-	if r.logs, err = openLogs(cfg.Output, r.step, len(r.det.Model.Partition)+1); err != nil {
+	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1); err != nil {
 		return err
 	}
 	return r.loader.SeekStep(r.step)
@@ -198,7 +196,7 @@ func (r *run) initialise() error {
 			return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, "checkpoints"))
 		}
 		var err error
-		if r.step, err = r.det.resume(r.tr, last); err != nil {
+		if r.step, err = r.model.Net().resume(r.tr, last); err != nil {
 			return err
 		}
 		r.saved, r.path = r.step, last
@@ -208,11 +206,11 @@ func (r *run) initialise() error {
 	if found {
 		return fmt.Errorf("%s holds checkpoints of an earlier run (last: %s); go on with --resume, or choose another output or remove the folder", r.cfg.Output, filepath.Base(last))
 	}
-	if err := r.det.Store.Realize(); err != nil {
+	if err := r.model.Net().Store.Realize(); err != nil {
 		return err
 	}
 	if r.cfg.Model.Pretrained != "" {
-		rep, err := r.det.LoadPretrained(r.cfg.Model.Pretrained)
+		rep, err := r.model.Net().LoadPretrained(r.cfg.Model.Pretrained)
 		if err != nil {
 			return err
 		}
@@ -302,8 +300,7 @@ func (r *run) train(b *data.Batch, detail bool) error {
 	if err := s.Input.Upload(b.Images); err != nil {
 		return err
 	}
-	r.targets(b)
-	if err := detection.TargetsOf(s.Heads).Set(r.boxes, r.labels, r.skip); err != nil {
+	if err := r.model.SetTargets(s.Heads, b, r.skip); err != nil {
 		return fmt.Errorf("targets of %s: %w", b.Samples[0].File, err)
 	}
 	if err := r.tr.Run(s, r.step, r.skip, detail, &r.report); err != nil {
@@ -314,24 +311,6 @@ func (r *run) train(b *data.Batch, detail bool) error {
 		return fmt.Errorf("%w: images %v: %w", errDiverged, names, err)
 	}
 	return nil
-}
-
-// targets copies a batch's boxes into reused slices.
-func (r *run) targets(b *data.Batch) {
-	for len(r.boxes) < b.N {
-		r.boxes, r.labels = append(r.boxes, nil), append(r.labels, nil)
-	}
-	r.boxes, r.labels = r.boxes[:b.N], r.labels[:b.N]
-	for i := range b.N {
-		r.boxes[i], r.labels[i] = r.boxes[i][:0], nil
-		if i >= len(b.Samples) {
-			continue
-		}
-		for _, box := range b.Samples[i].Boxes {
-			r.boxes[i] = append(r.boxes[i], [4]float64{float64(box[0]), float64(box[1]), float64(box[2]), float64(box[3])})
-		}
-		r.labels[i] = b.Samples[i].Labels
-	}
 }
 
 func (r *run) show() {
@@ -357,16 +336,16 @@ func (r *run) say(text string) {
 func (r *run) evaluate(ctx context.Context) error {
 	start := time.Now()
 	defer func() { r.evalTime += time.Since(start) }()
-	s, _, err := Evaluate(ctx, r.pred, r.val, nil)
+	s, err := r.pred.Score(ctx, r.val, nil)
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
 	}
 	r.summary = s
-	r.metrics = weights.Metrics{}
-	for _, m := range s.Metrics() {
-		r.metrics[m.Key] = m.Value
+	r.metrics, r.score = s.Values(), nil
+	if v, ok := s.Value(s.Rank); ok {
+		r.score = &v
 	}
-	r.say(fmt.Sprintf("step %d: AP %.3f  AP50 %.3f  AP75 %.3f on %d images in %.1f s", r.step, s.AP, s.AP50, s.AP75, s.Images, time.Since(start).Seconds()))
+	r.say(fmt.Sprintf("step %d: %s on %d images in %.1f s", r.step, s, s.Images, time.Since(start).Seconds()))
 	for _, w := range s.Warnings {
 		r.say("warning: " + w)
 	}
@@ -377,8 +356,7 @@ func (r *run) save() error {
 	epoch := r.step / r.loader.StepsPerEpoch()
 	start := time.Now()
 	defer func() { r.saveTime += time.Since(start) }()
-	metrics := r.metrics
-	c, err := r.det.checkpoint(r.tr, r.step, epoch, metrics)
+	c, err := r.model.Net().checkpoint(r.tr, r.step, epoch, r.metrics, r.score)
 	if err != nil {
 		return err
 	}
@@ -390,7 +368,7 @@ func (r *run) save() error {
 		return err
 	}
 	r.path, r.saved = path, r.step
-	r.metrics = nil
+	r.metrics, r.score = nil, nil
 	return nil
 }
 
@@ -407,12 +385,13 @@ func (r *run) close() {
 	if r.tr != nil {
 		r.tr.Close()
 	}
-	if r.det != nil {
-		dev := r.det.Store.Device()
+	if r.model != nil {
+		store := r.model.Net().Store
+		dev := store.Device()
 		if r.tr != nil {
 			r.tr.Opt.Free()
 		}
-		r.det.Store.Free()
+		store.Free()
 		dev.Close()
 	}
 }

@@ -2,10 +2,8 @@ package train
 
 import (
 	"fmt"
-	"strings"
 
 	"manvision/config"
-	"manvision/data/coco"
 	"manvision/device"
 	"manvision/internal/resident"
 	"manvision/manpp"
@@ -22,6 +20,7 @@ type Outline struct {
 	Blocks   int      `json:"blocks"`
 	Cuts     []string `json:"cuts"` // last unit of every block but the final one
 	Classes  int      `json:"classes"`
+	Head     string   `json:"head"`
 
 	InferenceParameters int `json:"inference_parameters"` // numbers, without running statistics
 	TrainingParameters  int `json:"training_parameters"`  // with auxiliary networks and local heads
@@ -30,7 +29,7 @@ type Outline struct {
 	Memory manpp.Memory `json:"memory"`
 
 	TrainImages  int `json:"train_images"`
-	TrainObjects int `json:"train_objects"`
+	TrainObjects int `json:"train_objects"` // 0 where every pixel is annotated
 	ValImages    int `json:"val_images"`
 	ValObjects   int `json:"val_objects"`
 
@@ -43,44 +42,29 @@ type Outline struct {
 }
 
 func (r *run) outline() *Outline {
-	d, cfg := r.det, r.cfg
+	d, cfg := r.model.Net(), r.cfg
 	o := &Outline{
 		Device: d.Store.Device().Name(), Threads: d.Store.Device().Threads(),
-		TrainImages: r.source.Len(), TrainObjects: r.source.Dataset().NumAnnotations(),
-		ValImages: r.val.Len(), ValObjects: r.val.Dataset().NumAnnotations(),
+		TrainImages: r.source.Len(), TrainObjects: r.source.Objects(),
+		ValImages: r.val.Len(), ValObjects: r.val.Objects(),
 		FirstStep: r.step, Steps: r.total, StepsPerEpoch: r.loader.StepsPerEpoch(),
 		Batch: cfg.Train.Batch, LR: cfg.Optim.LR, Schedule: cfg.Schedule.Name, Memory: r.planned(),
 	}
-	o.Input[0], o.Input[1], o.Input[2] = d.planSize()
+	o.Input[0], o.Input[1], o.Input[2] = PlanSize(cfg)
 	o.describe(d)
 	return o
 }
 
-func (o *Outline) describe(d *Detector) {
+func (o *Outline) describe(d *Network) {
 	o.Backbone, o.Width, o.Strategy = d.Model.Backbone.Name, d.Config.Model.Width, d.Model.Strategy.Name
-	o.Blocks, o.Cuts, o.Classes = d.Model.Blocks(), d.Cuts(), d.Net.Classes
+	o.Blocks, o.Cuts, o.Classes = d.Model.Blocks(), d.Cuts(), d.Classes.Len()
+	o.Head = d.Head
 	o.InferenceParameters, o.TrainingParameters = d.Parameters()
-}
-
-// Parameters counts the numbers in the parameters that inference needs and in all
-// that training holds (auxiliary networks with their EMA copies included), without
-// running statistics. Parts count once a program has been compiled.
-func (d *Detector) Parameters() (inference, training int) {
-	for _, v := range d.Store.Vars() {
-		if v.Buffer {
-			continue
-		}
-		training += v.Elems()
-		if !strings.HasPrefix(v.Name, manpp.AuxPrefix) {
-			inference += v.Elems()
-		}
-	}
-	return inference, training
 }
 
 // planned is the plan of the largest input's step, evaluation included.
 func (r *run) planned() manpp.Memory {
-	n, h, w := r.det.planSize()
+	n, h, w := PlanSize(r.cfg)
 	s, err := r.tr.Steps(n, h, w)
 	if err != nil { // it was compiled before
 		return manpp.Memory{}
@@ -89,7 +73,7 @@ func (r *run) planned() manpp.Memory {
 }
 
 func (r *run) memoryUse() MemoryUse {
-	_, allocated := r.det.Store.Device().Allocated()
+	_, allocated := r.model.Net().Store.Device().Allocated()
 	u := MemoryUse{Planned: r.planned().Total(), Allocated: allocated}
 	if _, peak := resident.Bytes(); peak > 0 {
 		u.Resident = max(peak-r.resident, 0)
@@ -121,12 +105,6 @@ type PlanOf struct {
 	Total               int64        `json:"total"`
 }
 
-// PlanSize returns the largest input of a recipe's training step: images, height
-// and width in pixels.
-func PlanSize(cfg *config.Config) (n, h, w int) {
-	return (&Detector{Config: cfg}).planSize()
-}
-
 // Plan plans a training step of the recipe for a number of classes and images of
 // n x h x w, and the same trained end to end. Nothing is allocated and no data is
 // read.
@@ -149,15 +127,15 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 }
 
 func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf, error) {
-	cats := make([]coco.Category, classes)
-	for i := range cats {
-		cats[i] = coco.Category{ID: i + 1, Name: fmt.Sprint("class ", i+1)}
-	}
-	d, err := NewDetector(cfg, dev, coco.NewIDMap(cats))
+	task, err := TaskOf(cfg)
 	if err != nil {
 		return PlanOf{}, err
 	}
-	tr, err := d.NewTrainer(max(1, cfg.Train.Steps))
+	m, err := task.Build(cfg, dev, task.Numbered(classes))
+	if err != nil {
+		return PlanOf{}, err
+	}
+	tr, err := NewTrainer(m, max(1, cfg.Train.Steps))
 	if err != nil {
 		return PlanOf{}, err
 	}
@@ -166,6 +144,7 @@ func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf
 	if err != nil {
 		return PlanOf{}, err
 	}
+	d := m.Net()
 	o := PlanOf{Strategy: d.Model.Strategy.Name, Cuts: d.Cuts(), Memory: tr.Memory(s)}
 	o.InferenceParameters, o.TrainingParameters = d.Parameters()
 	o.Total = o.Memory.Total()

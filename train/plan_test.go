@@ -75,7 +75,7 @@ func TestRunKeepsToThePlan(t *testing.T) {
 }
 
 func TestPlanSizeIsTheLargestCanvas(t *testing.T) {
-	cfg := &config.Config{Data: config.Data{ShortSide: 600, LongSide: 1000}, Train: config.Train{Batch: 2}}
+	cfg := &config.Config{Task: "detection", Data: config.Data{ShortSide: 600, LongSide: 1000}, Train: config.Train{Batch: 2}}
 	// 600 and 1000 rounded up to multiples of 32.
 	if n, h, w := PlanSize(cfg); n != 2 || h*w != 608*1024 {
 		t.Errorf("%dx%dx%d", n, h, w)

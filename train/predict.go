@@ -2,7 +2,6 @@ package train
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"image"
@@ -11,7 +10,6 @@ import (
 	"manvision/config"
 	"manvision/data"
 	"manvision/data/augment"
-	"manvision/data/coco"
 	"manvision/device"
 	"manvision/weights"
 )
@@ -24,10 +22,14 @@ func Threads(cfg *config.Config) int {
 	return cfg.Threads
 }
 
-// OpenVal opens the validation data of a recipe with its annotations as written.
-// A missing procedural data set is drawn first, which say is told of.
-func OpenVal(ctx context.Context, cfg *config.Config, say func(string)) (*data.CocoDetection, error) {
-	if err := EnsureShapes(ctx, cfg.Data, say); err != nil {
+// OpenVal opens the validation data of a recipe with its targets as written. A
+// missing procedural data set is drawn first, which say is told of.
+func OpenVal(ctx context.Context, cfg *config.Config, say func(string)) (Split, error) {
+	task, err := TaskOf(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if err := task.Prepare(ctx, cfg, say); err != nil {
 		return nil, err
 	}
 	if cfg.Data.Root == "" {
@@ -35,33 +37,34 @@ func OpenVal(ctx context.Context, cfg *config.Config, say func(string)) (*data.C
 			return nil, err
 		}
 	}
-	return openSplit(cfg.Data, cfg.Data.Val, true)
+	return task.Open(cfg, true)
 }
 
-// Model is a trained detector ready to look at images.
-type Model struct {
-	*Detector
-	Predictor *Predictor
+// Trained is a trained model ready to look at images.
+type Trained struct {
+	Model     Model
+	Predictor Predictor
 }
 
-// LoadModel builds the inference network of a recipe for the categories of ids
-// and fills it from a checkpoint, which must be of that model and those
-// categories. The device stays the caller's.
-func LoadModel(cfg *config.Config, dev device.Device, ids *coco.IDMap, path string) (*Model, error) {
+// LoadModel builds the inference network of a recipe for the classes and fills it
+// from a checkpoint, which must be of that model and those classes. The device
+// stays the caller's.
+func LoadModel(cfg *config.Config, dev device.Device, classes Classes, path string) (*Trained, error) {
 	whole := *cfg
 	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0 // cuts matter to training alone
-	d, err := NewDetector(&whole, dev, ids)
+	task, err := TaskOf(&whole)
 	if err != nil {
 		return nil, err
 	}
-	m := &Model{Detector: d}
-	if m.Predictor, err = NewPredictor(d, nil, nil); err != nil {
+	m := &Trained{}
+	if m.Model, err = task.Build(&whole, dev, classes); err != nil {
 		return nil, err
 	}
-	// Compiling a program makes the variables known.
-	_, h, w := d.planSize()
-	if _, err = m.Predictor.Program(1, h, w); err == nil {
-		err = d.LoadCheckpoint(path)
+	if m.Predictor, err = m.Model.NewPredictor(nil, nil); err != nil {
+		return nil, err
+	}
+	if err = m.Predictor.Warm(nil); err == nil {
+		err = m.Model.Net().LoadCheckpoint(path)
 	}
 	if err != nil {
 		m.Close()
@@ -70,33 +73,32 @@ func LoadModel(cfg *config.Config, dev device.Device, ids *coco.IDMap, path stri
 	return m, nil
 }
 
-// RecipeOf returns the recipe and the categories that a checkpoint was trained
-// with. change are further settings, as those of config.Parse.
-func RecipeOf(path string, change ...string) (*config.Config, *coco.IDMap, error) {
+// Close frees the programs and the variables.
+func (m *Trained) Close() {
+	m.Predictor.Close()
+	m.Model.Net().Store.Free()
+}
+
+// RecipeOf returns the recipe and the classes that a checkpoint was trained with.
+// change are further settings, as those of config.Parse.
+func RecipeOf(path string, change ...string) (*config.Config, Classes, error) {
 	meta, err := weights.LoadMeta(path)
 	if err != nil {
 		return nil, nil, err
 	}
-	if meta.Identity.Task != "detection" {
-		return nil, nil, fmt.Errorf("%s: a checkpoint of task %q, not of a detector", path, meta.Identity.Task)
+	task, err := taskNamed(meta.Identity.Task)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: a checkpoint of an %w", path, err)
 	}
 	cfg, err := config.Parse(path, []byte(meta.Config), change)
 	if err != nil {
 		return nil, nil, err
 	}
-	ids := new(coco.IDMap)
-	if err := json.Unmarshal(meta.IDMap, ids); err != nil {
-		return nil, nil, fmt.Errorf("%s: id map: %w", path, err)
+	classes, err := task.ReadClasses(meta.IDMap)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return cfg, ids, nil
-}
-
-// Close frees the programs and the variables.
-func (m *Model) Close() {
-	m.Predictor.Close()
-	m.Predictor.input.Free()
-	m.Predictor.arena.Free()
-	m.Store.Free()
+	return cfg, classes, nil
 }
 
 // Files is a data.Source of image files without targets.

@@ -44,12 +44,12 @@ func TestFilesAreDetectedAsEvaluated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := LoadModel(cfg, dev, src.Dataset().IDs, checkpoint)
+	m, err := LoadModel(cfg, dev, src.Classes(), checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	_, want, err := Evaluate(context.Background(), m.Predictor, src, nil)
+	_, want, err := m.Predictor.(*DetectionPredictor).Evaluate(context.Background(), src, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +57,11 @@ func TestFilesAreDetectedAsEvaluated(t *testing.T) {
 		t.Fatal("nothing detected: the comparison would be empty")
 	}
 
-	stored, ids, err := RecipeOf(checkpoint)
+	stored, classes, err := RecipeOf(checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := LoadModel(stored, dev, ids, checkpoint)
+	other, err := LoadModel(stored, dev, classes, checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,8 +76,8 @@ func TestFilesAreDetectedAsEvaluated(t *testing.T) {
 		t.Fatal(bad)
 	}
 	var got []coco.Result
-	if err := other.Predictor.Detect(context.Background(), files, func(s *data.Sample, found []detection.Detection) error {
-		got = append(got, Results(ids, s, found)...)
+	if err := other.Predictor.(*DetectionPredictor).Detect(context.Background(), files, func(s *data.Sample, found []detection.Detection) error {
+		got = append(got, Results(other.Model.(*Detector).IDs, s, found)...)
 		return nil
 	}); err != nil {
 		t.Fatal(err)
@@ -137,12 +137,13 @@ func TestSkippedImagesInEvaluation(t *testing.T) {
 	if err := os.Truncate(src.Item(1).Path, 100); err != nil {
 		t.Fatal(err)
 	}
-	m, err := LoadModel(cfg, dev, src.Dataset().IDs, checkpoint)
+	m, err := LoadModel(cfg, dev, src.Classes(), checkpoint)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	s, results, err := Evaluate(context.Background(), m.Predictor, src, nil)
+	pred := m.Predictor.(*DetectionPredictor)
+	s, results, err := pred.Evaluate(context.Background(), src, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -150,8 +151,8 @@ func TestSkippedImagesInEvaluation(t *testing.T) {
 	for _, r := range results {
 		per[r.ImageID]++
 	}
-	if per[src.Item(1).ImageID] != 0 || len(m.Predictor.Skipped) != 1 || len(s.Warnings) != 1 {
-		t.Errorf("detections by image %v, skipped %v, warnings %v", per, m.Predictor.Skipped, s.Warnings)
+	if per[src.Item(1).ImageID] != 0 || len(pred.Skipped) != 1 || len(s.Warnings) != 1 {
+		t.Errorf("detections by image %v, skipped %v, warnings %v", per, pred.Skipped, s.Warnings)
 	}
 	for id, n := range per {
 		if n > cfg.Eval.MaxDetections {

@@ -5,30 +5,26 @@ import (
 	"fmt"
 	"strings"
 
-	"manvision/data/coco"
 	"manvision/manpp"
 	"manvision/weights"
 )
 
 // checkpoint reads the whole state of a run after step steps into host memory.
-func (d *Detector) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weights.Metrics) (*weights.Checkpoint, error) {
-	c := &weights.Checkpoint{Meta: weights.Meta{Identity: d.Identity(), Step: step, Epoch: epoch, Metrics: metrics, Config: string(d.Config.Resolved())}}
-	if ap, ok := metrics["AP"]; ok {
-		c.Meta.Score = &ap
-	}
+func (n *Network) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weights.Metrics, score *float64) (*weights.Checkpoint, error) {
+	c := &weights.Checkpoint{Meta: weights.Meta{Identity: n.Identity(), Step: step, Epoch: epoch, Metrics: metrics, Score: score, Config: string(n.Config.Resolved())}}
 	var err error
-	if c.Meta.IDMap, err = json.Marshal(d.IDs); err != nil {
+	if c.Meta.IDMap, err = json.Marshal(n.Classes); err != nil {
 		return nil, err
 	}
-	if c.Meta.Sampler, err = json.Marshal(map[string]any{"seed": d.Config.Seed, "step": step}); err != nil {
+	if c.Meta.Sampler, err = json.Marshal(map[string]any{"seed": n.Config.Seed, "step": step}); err != nil {
 		return nil, err
 	}
-	if c.Meta.EMA, err = json.Marshal(map[string]any{"momentum": d.Model.EMAMomentum}); err != nil {
+	if c.Meta.EMA, err = json.Marshal(map[string]any{"momentum": n.Model.EMAMomentum}); err != nil {
 		return nil, err
 	}
-	for _, v := range d.Store.Vars() {
+	for _, v := range n.Store.Vars() {
 		t := weights.Tensor{Name: v.Name, Shape: v.Shape, Data: make([]float32, v.Elems())}
-		if err := d.Store.Get(v.Name, t.Data); err != nil {
+		if err := n.Store.Get(v.Name, t.Data); err != nil {
 			return nil, err
 		}
 		if v.Buffer {
@@ -48,25 +44,25 @@ func (d *Detector) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weig
 }
 
 // resume puts a checkpoint's whole state back and returns the steps done.
-func (d *Detector) resume(tr *manpp.Trainer, path string) (int64, error) {
+func (n *Network) resume(tr *manpp.Trainer, path string) (int64, error) {
 	c, err := weights.Load(path)
 	if err != nil {
 		return 0, err
 	}
-	if err := c.Meta.Identity.CheckResume(path, d.Identity()); err != nil {
+	if err := c.Meta.Identity.CheckResume(path, n.Identity()); err != nil {
 		return 0, err
 	}
-	if err := d.checkIDs(path, c.Meta.IDMap); err != nil {
+	if err := n.checkClasses(path, c.Meta.IDMap); err != nil {
 		return 0, err
 	}
 	var sampler struct{ Seed uint64 }
 	if err := json.Unmarshal(c.Meta.Sampler, &sampler); err != nil {
 		return 0, fmt.Errorf("%s: sampler state: %w", path, err)
 	}
-	if sampler.Seed != d.Config.Seed {
-		return 0, fmt.Errorf("%s: was trained with seed %d, the recipe says %d: the order of the data would change; use --set seed=%d", path, sampler.Seed, d.Config.Seed, sampler.Seed)
+	if sampler.Seed != n.Config.Seed {
+		return 0, fmt.Errorf("%s: was trained with seed %d, the recipe says %d: the order of the data would change; use --set seed=%d", path, sampler.Seed, n.Config.Seed, sampler.Seed)
 	}
-	if err := d.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), ""); err != nil {
+	if err := n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), ""); err != nil {
 		return 0, err
 	}
 	stored := map[string]weights.Tensor{}
@@ -87,28 +83,32 @@ func (d *Detector) resume(tr *manpp.Trainer, path string) (int64, error) {
 
 // LoadCheckpoint fills the parameters and running statistics that inference
 // needs from a checkpoint of the same model; auxiliary parts are passed over.
-func (d *Detector) LoadCheckpoint(path string) error {
+func (n *Network) LoadCheckpoint(path string) error {
 	c, err := weights.LoadParams(path)
 	if err != nil {
 		return err
 	}
-	if err := c.Meta.Identity.CheckInference(path, d.Identity()); err != nil {
+	if err := c.Meta.Identity.CheckInference(path, n.Identity()); err != nil {
 		return err
 	}
-	if err := d.checkIDs(path, c.Meta.IDMap); err != nil {
+	if err := n.checkClasses(path, c.Meta.IDMap); err != nil {
 		return err
 	}
-	return d.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), manpp.AuxPrefix)
+	return n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), manpp.AuxPrefix)
 }
 
-// checkIDs compares the categories that a checkpoint was trained on with the
+// checkClasses compares the classes that a checkpoint was trained on with the
 // data's.
-func (d *Detector) checkIDs(path string, raw json.RawMessage) error {
-	ids := new(coco.IDMap)
-	if err := json.Unmarshal(raw, ids); err != nil {
-		return fmt.Errorf("%s: id map: %w", path, err)
+func (n *Network) checkClasses(path string, raw json.RawMessage) error {
+	task, err := TaskOf(n.Config)
+	if err != nil {
+		return err
 	}
-	if diff := ids.Diff(d.IDs); diff != "" {
+	stored, err := task.ReadClasses(raw)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if diff := stored.Diff(n.Classes); diff != "" {
 		return fmt.Errorf("%s: was trained on other categories than the data has: %s", path, diff)
 	}
 	return nil
@@ -116,10 +116,10 @@ func (d *Detector) checkIDs(path string, raw json.RawMessage) error {
 
 // setAll writes every variable of the model from tensors but those whose name
 // starts with skip.
-func (d *Detector) setAll(path string, tensors []weights.Tensor, skip string) error {
+func (n *Network) setAll(path string, tensors []weights.Tensor, skip string) error {
 	aux := func(name string) bool { return skip != "" && strings.HasPrefix(name, skip) }
 	var want, have []weights.Tensor
-	for _, v := range d.Store.Vars() {
+	for _, v := range n.Store.Vars() {
 		if !aux(v.Name) {
 			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
 		}
@@ -134,10 +134,10 @@ func (d *Detector) setAll(path string, tensors []weights.Tensor, skip string) er
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	for _, t := range have {
-		if _, ok := d.Store.Lookup(t.Name); !ok {
+		if _, ok := n.Store.Lookup(t.Name); !ok {
 			continue
 		}
-		if err := setVar(d.Store, t.Name, t); err != nil {
+		if err := setVar(n.Store, t.Name, t); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}

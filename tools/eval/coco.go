@@ -11,6 +11,7 @@ import (
 	"manvision/data/coco"
 	"manvision/detection/cocoeval"
 	"manvision/internal/cli"
+	"manvision/train"
 )
 
 // cocoOptions are the inputs of 'eval coco'.
@@ -99,7 +100,7 @@ func runCoco(o *cocoOptions) error {
 }
 
 // writeSummary prints a table on a terminal, lines for programs otherwise.
-func writeSummary(out *cli.Streams, s *cocoeval.Summary, perClass bool) error {
+func writeSummary(out *cli.Streams, s train.Detail, perClass bool) error {
 	if !out.Terminal {
 		return s.WritePlain(out.Out, perClass)
 	}

@@ -29,13 +29,23 @@ func runModel(ctx context.Context, o *modelOptions) error {
 		return err
 	}
 	defer dev.Close()
-	m, err := train.LoadModel(cfg, dev, src.Dataset().IDs, o.checkpoint)
+	m, err := train.LoadModel(cfg, dev, src.Classes(), o.checkpoint)
 	if err != nil {
 		return cli.Input(err)
 	}
 	defer m.Close()
+	boxes, isDetector := m.Predictor.(*train.DetectionPredictor)
+	if o.results != "" && !isDetector {
+		return cli.Usage("--results: a COCO results file is for detections; the recipe's task is %s", cfg.Task)
+	}
 	start := time.Now()
-	s, found, err := train.Evaluate(ctx, m.Predictor, src, o.progress())
+	var s *train.Summary
+	var found []coco.Result
+	if isDetector {
+		s, found, err = boxes.Evaluate(ctx, src, o.progress())
+	} else {
+		s, err = m.Predictor.Score(ctx, src, o.progress())
+	}
 	var image *augment.ImageError
 	switch {
 	case ctx.Err() != nil:
@@ -59,7 +69,7 @@ func runModel(ctx context.Context, o *modelOptions) error {
 		}
 	}
 	if o.json != "-" {
-		if err := writeSummary(o.streams, s, o.perClass); err != nil {
+		if err := writeSummary(o.streams, s.Detail, o.perClass); err != nil {
 			return err
 		}
 	}

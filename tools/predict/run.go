@@ -41,7 +41,7 @@ type prediction struct {
 }
 
 func run(ctx context.Context, o *options) error {
-	cfg, ids, err := train.RecipeOf(o.checkpoint)
+	cfg, classes, err := train.RecipeOf(o.checkpoint)
 	if err != nil {
 		return cli.Input(err)
 	}
@@ -57,7 +57,7 @@ func run(ctx context.Context, o *options) error {
 	if err != nil {
 		return err
 	}
-	p := &prediction{o: o, ids: ids, names: map[string]string{}}
+	p := &prediction{o: o, names: map[string]string{}}
 	if o.gt != "" {
 		if p.gt, err = coco.Read(o.gt, coco.Options{AsIs: true}); err != nil {
 			return cli.Input(err)
@@ -87,13 +87,15 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	defer dev.Close()
-	m, err := train.LoadModel(cfg, dev, ids, o.checkpoint)
+	m, err := train.LoadModel(cfg, dev, classes, o.checkpoint)
 	if err != nil {
 		return cli.Input(err)
 	}
 	defer m.Close()
 	start := time.Now()
-	err = m.Predictor.Detect(ctx, files, p.picture)
+	pred := m.Predictor.(*train.DetectionPredictor)
+	p.ids = m.Model.(*train.Detector).IDs
+	err = pred.Detect(ctx, files, p.picture)
 	var unreadable *augment.ImageError
 	switch {
 	case ctx.Err() != nil:
@@ -103,7 +105,7 @@ func run(ctx context.Context, o *options) error {
 	case err != nil:
 		return err
 	}
-	for _, s := range m.Predictor.Skipped {
+	for _, s := range pred.Skipped {
 		bad = append(bad, s.Err)
 	}
 	for _, b := range bad {

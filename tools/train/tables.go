@@ -17,7 +17,7 @@ import (
 func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Outline) {
 	t := report.NewTable("run", cfg.Name)
 	t.Row("machine", fmt.Sprintf("%s, %d threads on %d cores", l.Device, l.Threads, runtime.NumCPU()))
-	t.Row("model", fmt.Sprintf("%s, width %d, RetinaNet with %d channels, %d classes", l.Backbone, l.Width, cfg.Model.Channels, l.Classes))
+	t.Row("model", fmt.Sprintf("%s, width %d, %s, %d classes", l.Backbone, l.Width, l.Head, l.Classes))
 	how := fmt.Sprintf("%s, K=%d", l.Strategy, l.Blocks)
 	if len(l.Cuts) > 0 {
 		how += ", cuts after " + strings.Join(l.Cuts, ", ")
@@ -25,8 +25,8 @@ func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Out
 	t.Row("training", how)
 	t.Row("parameters", fmt.Sprintf("%s at inference, %s in training", count(l.InferenceParameters), count(l.TrainingParameters)))
 	t.Row("planned memory", fmt.Sprintf("%s for %d images of %dx%d (working memory %s)", progress.Bytes(l.Memory.Total()), l.Input[0], l.Input[1], l.Input[2], progress.Bytes(l.Memory.Arena)))
-	t.Row("training data", fmt.Sprintf("%d images, %d objects", l.TrainImages, l.TrainObjects))
-	t.Row("validation data", fmt.Sprintf("%d images, %d objects", l.ValImages, l.ValObjects))
+	t.Row("training data", amount(l.TrainImages, l.TrainObjects))
+	t.Row("validation data", amount(l.ValImages, l.ValObjects))
 	steps := fmt.Sprintf("%d of %d images, %.1f epochs", l.Steps, l.Batch, float64(l.Steps)/float64(l.StepsPerEpoch))
 	if l.FirstStep > 0 {
 		steps += fmt.Sprintf(", %d done", l.FirstStep)
@@ -38,14 +38,22 @@ func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Out
 	fmt.Fprintln(out)
 }
 
+// amount tells how much data there is; objects is 0 where every pixel is annotated.
+func amount(images, objects int) string {
+	if objects == 0 {
+		return fmt.Sprintf("%d images", images)
+	}
+	return fmt.Sprintf("%d images, %d objects", images, objects)
+}
+
 // writeResult prints how the run ended.
 func writeResult(out io.Writer, terminal bool, r *result) {
 	fmt.Fprintln(out)
 	if r.Metrics != nil {
 		if terminal {
-			fmt.Fprintln(out, r.Metrics.Table())
+			fmt.Fprintln(out, r.Metrics.Detail.Table())
 		} else {
-			r.Metrics.WritePlain(out, false)
+			r.Metrics.Detail.WritePlain(out, false)
 		}
 	}
 	t := report.NewTable("result", r.Name)

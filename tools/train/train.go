@@ -11,7 +11,6 @@ import (
 
 	"manvision/config"
 	"manvision/data/augment"
-	"manvision/detection/cocoeval"
 	"manvision/device"
 	"manvision/internal/cli"
 	"manvision/report"
@@ -21,21 +20,21 @@ import (
 
 // result is what --json and result.json hold.
 type result struct {
-	Name       string            `json:"name"`
-	Status     string            `json:"status"` // "done", "stopped", "failed", "expected results missed"
-	Error      string            `json:"error,omitempty"`
-	Step       int64             `json:"step"`
-	Checkpoint string            `json:"checkpoint"`
-	Metrics    *cocoeval.Summary `json:"metrics,omitempty"`
-	Seconds    float64           `json:"seconds"` // of this process, all in all
-	Train      float64           `json:"training_seconds"`
-	Eval       float64           `json:"evaluation_seconds"`
-	Save       float64           `json:"checkpoint_seconds"`
-	Images     float64           `json:"images_per_second"` // of training
-	DataWait   float64           `json:"data_wait"`         // share of training, 0 to 1
-	Skipped    int               `json:"skipped_images"`
-	Memory     train.MemoryUse   `json:"memory"`
-	Outline    *train.Outline    `json:"outline"`
+	Name       string          `json:"name"`
+	Status     string          `json:"status"` // "done", "stopped", "failed", "expected results missed"
+	Error      string          `json:"error,omitempty"`
+	Step       int64           `json:"step"`
+	Checkpoint string          `json:"checkpoint"`
+	Metrics    *train.Summary  `json:"metrics,omitempty"`
+	Seconds    float64         `json:"seconds"` // of this process, all in all
+	Train      float64         `json:"training_seconds"`
+	Eval       float64         `json:"evaluation_seconds"`
+	Save       float64         `json:"checkpoint_seconds"`
+	Images     float64         `json:"images_per_second"` // of training
+	DataWait   float64         `json:"data_wait"`         // share of training, 0 to 1
+	Skipped    int             `json:"skipped_images"`
+	Memory     train.MemoryUse `json:"memory"`
+	Outline    *train.Outline  `json:"outline"`
 }
 
 func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
@@ -86,7 +85,11 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 		r.Status = "failed"
 	default:
 		writeResult(out, terminal, r)
-		if err = expected(cfg, res.Summary); err != nil {
+		metrics := map[string]float64{}
+		if res.Summary != nil {
+			metrics = res.Summary.Values()
+		}
+		if err = cfg.Check(metrics); err != nil {
 			r.Status = "expected results missed"
 		}
 	}
@@ -94,17 +97,6 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 		r.Error = err.Error()
 	}
 	return errors.Join(err, o.leave(cfg, r, out))
-}
-
-// expected checks the recipe's expected results.
-func expected(cfg *config.Config, s *cocoeval.Summary) error {
-	metrics := map[string]float64{}
-	if s != nil {
-		for _, m := range s.Metrics() {
-			metrics[m.Key] = m.Value
-		}
-	}
-	return cfg.Check(metrics)
 }
 
 // leave writes the curves and the result beside the checkpoints.

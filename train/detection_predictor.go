@@ -13,9 +13,9 @@ import (
 	"manvision/exec"
 )
 
-// Predictor runs a detector over batches. Programs are compiled once an input
-// size; the least recently used is dropped beyond a bound.
-type Predictor struct {
+// DetectionPredictor runs a detector over batches. Programs are compiled once an
+// input size; the least recently used is dropped beyond a bound.
+type DetectionPredictor struct {
 	// Skipped are the bad images that the last Detect left out.
 	Skipped []data.Skip
 
@@ -23,35 +23,39 @@ type Predictor struct {
 	post   *detection.PostProcessor
 	input  *exec.Arena
 	arena  *exec.Arena
+	own    []*exec.Arena // freed by Close
 	sizes  map[[3]int]*detection.Inference
 	recent [][3]int
 	logits []float32
 	deltas []float32
 }
 
-// maxPrograms bounds the input sizes that a Predictor keeps compiled.
+// maxPrograms bounds the input sizes that a DetectionPredictor keeps compiled.
 const maxPrograms = 8
 
-// NewPredictor returns a predictor with the recipe's thresholds that works in the
+// NewDetectionPredictor returns a predictor with the recipe's thresholds that works in the
 // given arenas (nil: own ones).
-func NewPredictor(d *Detector, input, arena *exec.Arena) (*Predictor, error) {
+func NewDetectionPredictor(d *Detector, input, arena *exec.Arena) (*DetectionPredictor, error) {
 	e := d.Config.Eval
 	post, err := detection.NewPostProcessor(detection.PostConfig{ScoreThreshold: e.ScoreThreshold, TopK: e.PreNMS, NMSIoU: e.NMSIoU, MaxDetections: e.MaxDetections})
 	if err != nil {
 		return nil, err
 	}
 	dev := d.Store.Device()
+	p := &DetectionPredictor{d: d, post: post, input: input, arena: arena, sizes: map[[3]int]*detection.Inference{}}
 	if input == nil {
-		input = exec.NewArena(dev)
+		p.input = exec.NewArena(dev)
+		p.own = append(p.own, p.input)
 	}
 	if arena == nil {
-		arena = exec.NewArena(dev)
+		p.arena = exec.NewArena(dev)
+		p.own = append(p.own, p.arena)
 	}
-	return &Predictor{d: d, post: post, input: input, arena: arena, sizes: map[[3]int]*detection.Inference{}}, nil
+	return p, nil
 }
 
 // Program returns the program for images [n,h,w,3].
-func (p *Predictor) Program(n, h, w int) (*detection.Inference, error) {
+func (p *DetectionPredictor) Program(n, h, w int) (*detection.Inference, error) {
 	key := [3]int{n, h, w}
 	for i, k := range p.recent {
 		if k == key {
@@ -64,7 +68,7 @@ func (p *Predictor) Program(n, h, w int) (*detection.Inference, error) {
 		delete(p.sizes, p.recent[0])
 		p.recent = p.recent[1:]
 	}
-	inf, err := p.d.Net.NewInference(p.d.Model, n, h, w, p.input, p.arena)
+	inf, err := p.d.RetinaNet.NewInference(p.d.Model, n, h, w, p.input, p.arena)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +78,7 @@ func (p *Predictor) Program(n, h, w int) (*detection.Inference, error) {
 }
 
 // Batch detects objects in a batch: one list per sample, in original pixels.
-func (p *Predictor) Batch(b *data.Batch) ([][]detection.Detection, error) {
+func (p *DetectionPredictor) Batch(b *data.Batch) ([][]detection.Detection, error) {
 	inf, err := p.Program(b.N, b.H, b.W)
 	if err != nil {
 		return nil, err
@@ -107,12 +111,15 @@ func grow(s []float32, n int) []float32 {
 	return s[:n]
 }
 
-// Close frees the programs.
-func (p *Predictor) Close() {
+// Close implements Predictor.
+func (p *DetectionPredictor) Close() {
 	for _, s := range p.sizes {
 		s.Close()
 	}
 	p.sizes, p.recent = map[[3]int]*detection.Inference{}, nil
+	for _, a := range p.own {
+		a.Free()
+	}
 }
 
 // Results turns a sample's detections into COCO results.
@@ -126,10 +133,29 @@ func Results(ids *coco.IDMap, s *data.Sample, found []detection.Detection) []coc
 	return out
 }
 
-// Evaluate detects on every image of the source, whose annotations have been read
-// as written (coco.Options.AsIs), and scores the result as pycocotools does.
-// progress, if not nil, is told the images done.
-func Evaluate(ctx context.Context, p *Predictor, src *data.CocoDetection, progress func(done, total int)) (*cocoeval.Summary, []coco.Result, error) {
+// Warm implements Predictor.
+func (p *DetectionPredictor) Warm(val Split) error {
+	_, h, w := PlanSize(p.d.Config)
+	n := 1
+	if val != nil {
+		n = p.d.Config.Eval.Batch
+	}
+	_, err := p.Program(n, h, w)
+	return err
+}
+
+// Score implements Predictor; val is a *BoxSplit.
+func (p *DetectionPredictor) Score(ctx context.Context, val Split, done func(done, total int)) (*Summary, error) {
+	s, _, err := p.Evaluate(ctx, val, done)
+	return s, err
+}
+
+// Evaluate is Score that also returns all detections as COCO results.
+func (p *DetectionPredictor) Evaluate(ctx context.Context, val Split, progress func(done, total int)) (*Summary, []coco.Result, error) {
+	src, ok := val.(*BoxSplit)
+	if !ok {
+		return nil, nil, fmt.Errorf("detections are scored against boxes, got %T", val)
+	}
 	eval, err := cocoeval.New(src.Dataset(), cocoeval.Options{})
 	if err != nil {
 		return nil, nil, err
@@ -149,17 +175,28 @@ func Evaluate(ctx context.Context, p *Predictor, src *data.CocoDetection, progre
 		return nil, nil, err
 	}
 	s, err := eval.Evaluate()
-	if err == nil && len(p.Skipped) > 0 {
+	if err != nil {
+		return nil, all, err
+	}
+	if len(p.Skipped) > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d images could not be read and count as images without detections, the first: %v", len(p.Skipped), p.Skipped[0].Err))
 	}
-	return s, all, err
+	return detectionSummary(s), all, nil
+}
+
+func detectionSummary(s *cocoeval.Summary) *Summary {
+	out := &Summary{Images: s.Images, Rank: "AP", Headline: []string{"AP", "AP50", "AP75"}, Warnings: s.Warnings, Detail: s}
+	for _, m := range s.Metrics() {
+		out.Metrics = append(out.Metrics, Metric{m.Key, m.Value})
+	}
+	return out
 }
 
 // Detect detects objects on every image of src once and hands each image over with
 // what was found, in original pixels. The preparation of the images is the
 // recipe's, without augmentation. Where the recipe skips bad images they end in
 // p.Skipped, otherwise the first ends the work with an *augment.ImageError.
-func (p *Predictor) Detect(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) error {
+func (p *DetectionPredictor) Detect(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) error {
 	p.Skipped = nil
 	loader, err := evalLoader(p.d.Config, src)
 	if err != nil {

@@ -1,0 +1,192 @@
+package train
+
+import (
+	"fmt"
+	"strings"
+
+	"manvision/backbone"
+	"manvision/config"
+	"manvision/device"
+	"manvision/manpp"
+	"manvision/nn"
+	"manvision/weights"
+)
+
+// Network is the part of a model that no task changes: a recipe's backbone, cut
+// into blocks, with the variables of all parts.
+type Network struct {
+	Config *config.Config
+	Store  *nn.Store
+	Model  *manpp.Model
+	// Classes are what the heads tell apart, Details whatever else shapes the
+	// network at inference ("key=value"): both tell checkpoints apart.
+	Classes Classes
+	Details []string
+	// Head is the network's own head, in words.
+	Head string
+}
+
+// newNetwork cuts a backbone as the recipe says. prefix is put before the names of
+// its parameters. No memory is allocated yet.
+func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, prefix string, classes Classes) (*Network, error) {
+	strategy, err := manpp.ParseStrategy(cfg.MANPP.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	model := &manpp.Model{Store: nn.NewStore(dev, cfg.Seed), Backbone: body, Strategy: strategy, Quirks: manpp.Fixed,
+		EMAMomentum: cfg.MANPP.EMAMomentum, Prefix: prefix, FrozenNorm: cfg.Model.Norm == "frozen"}
+	if cfg.MANPP.Quirks == "released" {
+		model.Quirks = manpp.Released
+	}
+	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
+	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
+	if strategy.Local {
+		if model.Partition, err = n.partition(); err != nil {
+			return nil, err
+		}
+	}
+	return n, model.Check()
+}
+
+// Net implements Model for what embeds a Network.
+func (n *Network) Net() *Network { return n }
+
+func (n *Network) partition() (manpp.Partition, error) {
+	c, body := n.Config.MANPP, n.Model.Backbone
+	var p manpp.Partition
+	var err error
+	switch c.Partition {
+	case "stages":
+		p = manpp.Stages(body)
+	case "every-unit":
+		p = manpp.EveryUnit(body)
+	case "cuts":
+		p, err = manpp.Cuts(body, c.Cuts)
+	case "balanced":
+		images, h, w := PlanSize(n.Config)
+		var cost []int64
+		if cost, err = manpp.UnitCosts(n.Store.Device(), body, images, h, w); err == nil {
+			p, err = manpp.Balanced(cost, c.Blocks)
+		}
+	default:
+		err = fmt.Errorf("unknown partition %q", c.Partition)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if c.Blocks != 0 && len(p)+1 != c.Blocks {
+		return nil, fmt.Errorf("manpp.partition %s cuts %s into %d blocks, manpp.blocks asks for %d; use partition balanced, or leave blocks out", c.Partition, body.Name, len(p)+1, c.Blocks)
+	}
+	return p, nil
+}
+
+// Cuts names the last unit of every block but the final one.
+func (n *Network) Cuts() []string {
+	var names []string
+	for _, i := range n.Model.Partition {
+		name := n.Model.Backbone.Units[i].Name
+		if name == "" {
+			name = "stem"
+		}
+		names = append(names, name)
+	}
+	return names
+}
+
+// Identity tells this model's checkpoints from those of others.
+func (n *Network) Identity() weights.Identity {
+	return weights.Identity{
+		Task: n.Config.Task, Backbone: n.Model.Backbone.Name, Width: n.Config.Model.Width, Classes: n.Classes.Len(),
+		Details: n.Details, Strategy: n.Model.Strategy.Name, Partition: n.Cuts(),
+	}
+}
+
+// Parameters counts the numbers in the parameters that inference needs and in all
+// that training holds (auxiliary networks with their EMA copies included), without
+// running statistics. Parts count once a program has been compiled.
+func (n *Network) Parameters() (inference, training int) {
+	for _, v := range n.Store.Vars() {
+		if v.Buffer {
+			continue
+		}
+		training += v.Elems()
+		if !strings.HasPrefix(v.Name, manpp.AuxPrefix) {
+			inference += v.Elems()
+		}
+	}
+	return inference, training
+}
+
+// NewTrainer returns the trainer of the recipe's optimizer for a run of the given
+// length.
+func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
+	n := m.Net()
+	h, err := n.Config.Hyper()
+	if err != nil {
+		return nil, err
+	}
+	r, err := n.Config.Rules()
+	if err != nil {
+		return nil, err
+	}
+	s, err := n.Config.LRSchedule(steps)
+	if err != nil {
+		return nil, err
+	}
+	opt, err := manpp.NewOptimizer(n.Store, h, r, s)
+	if err != nil {
+		return nil, err
+	}
+	return manpp.NewTrainer(n.Model, opt, m.NewHeads)
+}
+
+// LoadPretrained fills the backbone from a safetensors file of torchvision names
+// ("conv1.weight", "layer1.0…") or a checkpoint of ours, and starts LB and EMA from
+// the units they stand for. It returns what was loaded; less than nine tenths of
+// the backbone is an error.
+func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	names := map[string]string{} // model name to file name
+	var want, have []weights.Tensor
+	for _, v := range n.Store.Vars() {
+		if strings.HasPrefix(v.Name, n.Model.Prefix) {
+			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
+		}
+	}
+	for _, info := range file.Tensors() {
+		name := strings.TrimPrefix(strings.TrimPrefix(info.Name, "param/"), "buffer/")
+		if !strings.HasPrefix(name, n.Model.Prefix) {
+			name = n.Model.Prefix + strings.TrimPrefix(name, "module.")
+		}
+		names[name] = info.Name
+		have = append(have, weights.Tensor{Name: name, Shape: info.Shape})
+	}
+	r := weights.Match(want, have)
+	if err := r.Require(0.9); err != nil {
+		return r, fmt.Errorf("%s: %w", path, err)
+	}
+	for _, name := range r.Loaded {
+		t, err := file.Read(names[name])
+		if err != nil {
+			return r, err
+		}
+		if err := setVar(n.Store, name, t); err != nil {
+			return r, err
+		}
+	}
+	if n.Model.Quirks.IndependentClones {
+		return r, nil
+	}
+	return r, n.Model.CopyClones()
+}
+
+func setVar(s *nn.Store, name string, t weights.Tensor) error {
+	if t.F64 != nil {
+		return s.Set(name, t.F64)
+	}
+	return s.Set(name, t.Data)
+}
