@@ -11,7 +11,8 @@ import (
 	"manvision/data/augment"
 )
 
-// BadPolicy says what happens when an image cannot be read or decoded.
+// BadPolicy says what happens when an image, or the label map that goes with it,
+// cannot be read or decoded.
 type BadPolicy int
 
 const (
@@ -35,12 +36,16 @@ type LoaderConfig struct {
 	Epochs  int64  // Next returns io.EOF after so many; 0: endless
 	Augment augment.Config
 
+	// Labels fills Batch.Labels. The source must be a LabelSource. Evaluation does
+	// without: it wants the label map as it is, from LabelSource.Labels.
+	Labels bool
+
 	// MinBox drops boxes that are narrower or lower on the canvas, in pixels; 0:
 	// 1 pixel.
 	MinBox float32
 	// Canvases bounds the shapes batches can have: each batch gets the smallest
-	// that fits its images. Empty: the images' bounding size rounded up to
-	// Multiple.
+	// that fits its images. Empty: the crop's size, or without a crop the images'
+	// bounding size, rounded up to Multiple.
 	Canvases []Canvas
 	Multiple int // every canvas side is a multiple of it; 0: 32
 	// GroupOrientation makes batches of upright images and batches of others
@@ -90,6 +95,7 @@ var ErrClosed = errors.New("data: the loader is closed")
 // Close are for one goroutine; Stats is for any.
 type Loader struct {
 	src      Source
+	labels   LabelSource // nil without LoaderConfig.Labels
 	cfg      LoaderConfig
 	sampler  *Sampler
 	canvases canvases
@@ -134,8 +140,16 @@ func NewLoader(src Source, cfg LoaderConfig) (*Loader, error) {
 		return nil, fmt.Errorf("loader: %w", err)
 	}
 	l := &Loader{src: src, cfg: cfg, bad: map[int]error{}}
+	if cfg.Labels {
+		var ok bool
+		if l.labels, ok = src.(LabelSource); !ok {
+			return nil, fmt.Errorf("loader: label maps are asked for, but the data set (%T) has none", src)
+		}
+	} else if cfg.Augment.Crop.Limited() {
+		return nil, fmt.Errorf("loader: a crop that bounds the share of one class (%v) needs label maps", cfg.Augment.Crop.MaxShare)
+	}
 	var err error
-	if l.canvases, err = newCanvases(cfg.Canvases, cfg.Multiple); err != nil {
+	if l.canvases, err = newCanvases(cfg.Canvases, cfg.Multiple, cfg.Augment.Crop); err != nil {
 		return nil, fmt.Errorf("loader: %w", err)
 	}
 	groups, err := l.survey()
@@ -163,7 +177,7 @@ func (l *Loader) survey() ([]uint8, error) {
 		groups = make([]uint8, n)
 	}
 	var worst [2]Canvas // largest sides in each group
-	rs := l.cfg.Augment.Resize
+	a := l.cfg.Augment
 	for i := 0; i < n; i++ {
 		w, h := l.src.Size(i)
 		if w < 1 || h < 1 {
@@ -173,10 +187,10 @@ func (l *Loader) survey() ([]uint8, error) {
 		if l.cfg.GroupOrientation && h > w {
 			g, groups[i] = 1, 1
 		}
-		for k := 0; k < rs.Choices(); k++ {
-			iw, ih := rs.Size(w, h, k)
+		for k := 0; k < a.Resize.Choices(); k++ {
+			iw, ih := a.MaxSize(w, h, k)
 			if _, ok := l.canvases.fit(ih, iw); !ok {
-				return nil, fmt.Errorf("loader: image %d (%s) is %dx%d after resizing (height x width) and fits none of the canvases %v; add a larger one or bound the long side", l.src.Item(i).ImageID, l.src.Item(i).Path, ih, iw, l.canvases.list)
+				return nil, fmt.Errorf("loader: image %d (%s) is up to %dx%d after resizing (height x width) and fits none of the canvases %v; add a larger one, bound the long side or crop", l.src.Item(i).ImageID, l.src.Item(i).Path, ih, iw, l.canvases.list)
 			}
 			worst[g].H, worst[g].W = max(worst[g].H, ih), max(worst[g].W, iw)
 		}
@@ -235,9 +249,8 @@ func (l *Loader) Step() int64 { return l.next }
 
 // Next returns the next batch and blocks until it is ready. It returns io.EOF
 // after the last epoch and otherwise an *augment.ImageError where an image is
-// unusable; an error stays until
-// SeekStep. The batch belongs to the caller until
-// Recycle.
+// unusable or the LabelSource's error where a label map is; an error stays until
+// SeekStep. The batch belongs to the caller until Recycle.
 func (l *Loader) Next() (*Batch, error) {
 	if l.closed {
 		return nil, ErrClosed

@@ -1,11 +1,13 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"manvision/data/augment"
 )
@@ -112,13 +114,23 @@ func (p *pipeline) plan(step int64) {
 		if l.cfg.Last == LastShort {
 			n = len(indices)
 		}
-		bytes := int64(n) * int64(c.H) * int64(c.W) * 3 * 4
+		pixel := int64(3 * 4)
+		if l.labels != nil {
+			pixel++
+		}
+		bytes := int64(n) * int64(c.H) * int64(c.W) * pixel
 		if !p.budget.acquire(bytes) {
 			return
 		}
-		pd := &pending{batch: l.pool.get(n, c, len(indices)), bytes: bytes, done: make(chan struct{}), slot: n}
+		pd := &pending{batch: l.pool.get(n, c, len(indices), l.labels != nil), bytes: bytes, done: make(chan struct{}), slot: n}
 		pd.batch.Epoch, pd.batch.Step = epoch, step
 		clear(pd.batch.Images[len(indices)*c.H*c.W*3:])
+		if l.labels != nil {
+			rest := pd.batch.Labels[len(indices)*c.H*c.W:]
+			for i := range rest {
+				rest[i] = ignoreLabel
+			}
+		}
 		pd.left.Store(int32(len(indices)))
 		select {
 		case p.ready <- pd:
@@ -156,13 +168,14 @@ func (p *pipeline) work() {
 		panic(err)
 	}
 	defer r.Close()
+	w := &worker{Renderer: r}
 	for j := range p.jobs {
 		select {
 		case <-p.quit:
 			return
 		default:
 		}
-		if err := p.l.draw(r, j); err != nil {
+		if err := p.l.draw(w, j); err != nil {
 			j.p.fail(j.slot, err)
 		}
 		p.l.mu.Lock()
@@ -175,6 +188,12 @@ func (p *pipeline) work() {
 	}
 }
 
+// worker is what one worker keeps from image to image.
+type worker struct {
+	*augment.Renderer
+	labels []uint8 // of the image, at its own size
+}
+
 // fail keeps the error of the batch's first bad slot, whoever met its own first.
 func (pd *pending) fail(slot int, err error) {
 	pd.mu.Lock()
@@ -185,11 +204,9 @@ func (pd *pending) fail(slot int, err error) {
 }
 
 // draw makes one sample of a batch, or its substitute.
-func (l *Loader) draw(r *augment.Renderer, j job) error {
+func (l *Loader) draw(w *worker, j job) error {
 	b := j.p.batch
-	size := b.H * b.W * b.C
-	dst := b.Images[j.slot*size : (j.slot+1)*size]
-	item, err := l.try(r, j.index, j.params, dst, b)
+	item, err := l.try(w, j.index, &j.params, b, j.slot)
 	if err == nil {
 		l.target(&b.Samples[j.slot], j.index, item, j.params, -1)
 		return nil
@@ -208,7 +225,7 @@ func (l *Loader) draw(r *augment.Renderer, j job) error {
 			if shrink {
 				params.Shrink(b.W, b.H)
 			}
-			if item, err := l.try(r, index, params, dst, b); err == nil {
+			if item, err := l.try(w, index, &params, b, j.slot); err == nil {
 				l.target(&b.Samples[j.slot], index, item, params, j.index)
 				return nil
 			}
@@ -217,13 +234,22 @@ func (l *Loader) draw(r *augment.Renderer, j job) error {
 	return fmt.Errorf("no image of the data set can be read in its place: %w", err)
 }
 
-// try draws one image into its canvas; a bad one is remembered.
-func (l *Loader) try(r *augment.Renderer, index int, p augment.Params, dst []float32, b *Batch) (Item, error) {
+// try draws one image, and its label map, into a slot of a batch; a bad one is
+// remembered. The label map may move p's window.
+func (l *Loader) try(w *worker, index int, p *augment.Params, b *Batch, slot int) (Item, error) {
 	if err := l.knownBad(index); err != nil {
 		return Item{}, err
 	}
 	item := l.src.Item(index)
-	err := r.Render(item.Path, p, dst, b.H, b.W)
+	err := l.drawLabels(w, index, item, p, b, slot)
+	if err == nil {
+		size := b.H * b.W * b.C
+		err = w.Render(item.Path, *p, b.Images[slot*size:(slot+1)*size], b.H, b.W)
+		var other *augment.SizeError
+		if errors.As(err, &other) && item.LabelPath != "" {
+			err = fmt.Errorf("%w; the label map is %s", err, item.LabelPath)
+		}
+	}
 	if err != nil {
 		err = fmt.Errorf("image %d: %w", item.ImageID, err)
 		if l.cfg.OnBad == SkipBad {
@@ -231,6 +257,28 @@ func (l *Loader) try(r *augment.Renderer, index int, p augment.Params, dst []flo
 		}
 	}
 	return item, err
+}
+
+// drawLabels reads an image's label map, settles the window by it and draws it.
+func (l *Loader) drawLabels(w *worker, index int, item Item, p *augment.Params, b *Batch, slot int) error {
+	if l.labels == nil {
+		return nil
+	}
+	t := time.Now()
+	defer func() { w.Times.Labels += time.Since(t) }()
+	var err error
+	if w.labels, err = l.labels.Labels(index, w.labels); err != nil {
+		return err
+	}
+	err = p.FitCrop(l.cfg.Augment.Crop, w.labels, ignoreLabel)
+	if err == nil {
+		size := b.H * b.W
+		err = p.DrawLabels(w.labels, b.Labels[slot*size:(slot+1)*size], b.H, b.W, ignoreLabel)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w (image %s)", item.LabelPath, err, item.Path)
+	}
+	return nil
 }
 
 func (l *Loader) knownBad(index int) error {
@@ -252,10 +300,11 @@ func (l *Loader) markBad(index int, err error) {
 
 // target fills a sample; boxes go to the memory it already has.
 func (l *Loader) target(s *Sample, index int, item Item, p augment.Params, replaces int) {
+	sx, sy := p.Scale()
 	*s = Sample{
 		Index: index, ImageID: item.ImageID, File: item.Path,
 		Width: p.SrcW, Height: p.SrcH,
-		ScaleX: float64(p.InW) / float64(p.SrcW), ScaleY: float64(p.InH) / float64(p.SrcH),
+		ScaleX: sx, ScaleY: sy, CropX: p.CropX, CropY: p.CropY,
 		Flipped: p.Flip, InW: p.InW, InH: p.InH,
 		Boxes: s.Boxes[:0], Labels: s.Labels[:0], Replaces: replaces,
 	}

@@ -47,7 +47,7 @@ type batchPool struct {
 const maxFree = 16
 
 // get returns a batch with undefined pixels and samples whose slices are empty.
-func (p *batchPool) get(n int, c Canvas, samples int) *Batch {
+func (p *batchPool) get(n int, c Canvas, samples int, labels bool) *Batch {
 	need := n * c.H * c.W * 3
 	p.mu.Lock()
 	best := -1
@@ -69,6 +69,12 @@ func (p *batchPool) get(n int, c Canvas, samples int) *Batch {
 	}
 	b.N, b.H, b.W, b.C = n, c.H, c.W, 3
 	b.Images = b.Images[:need]
+	if labels {
+		if cap(b.Labels) < need/3 {
+			b.Labels = make([]uint8, need/3)
+		}
+		b.Labels = b.Labels[:need/3]
+	}
 	if cap(b.Samples) < samples {
 		b.Samples = append(b.Samples[:cap(b.Samples)], make([]Sample, samples-cap(b.Samples))...)
 	}

@@ -17,10 +17,20 @@ type Source interface {
 	Item(i int) Item
 }
 
+// LabelSource is a Source whose images have label maps: one class a pixel.
+type LabelSource interface {
+	Source
+	// Labels is the label map of image i at its Size, row by row, in dst's memory
+	// where that is large enough: class numbers as a network is trained on them, or
+	// labelmap.Ignore. The values are checked. An error names the file.
+	Labels(i int, dst []uint8) ([]uint8, error)
+}
+
 // Item is one image of a Source.
 type Item struct {
 	ImageID       int64
 	Path          string // image file
+	LabelPath     string // label map file, of a LabelSource
 	Width, Height int    // as Size
 	// Boxes are x1 y1 x2 y2 in source pixels, continuous coordinates (a box of
 	// one whole pixel is 1 wide); Labels are their contiguous classes.
@@ -37,10 +47,13 @@ type Sample struct {
 	Width, Height int     // source pixels
 	ScaleX        float64 // canvas pixels per source pixel
 	ScaleY        float64
-	Flipped       bool // mirrored left to right, after scaling
-	InW, InH      int  // size of the image on the canvas, from the top left
-	Boxes         [][4]float32
-	Labels        []int32
+	// CropX and CropY are where the part of the scaled image that the canvas shows
+	// begins, in canvas pixels.
+	CropX, CropY int
+	Flipped      bool // mirrored left to right, after scaling and cutting
+	InW, InH     int  // size of the image on the canvas, from the top left
+	Boxes        [][4]float32
+	Labels       []int32
 	// Dropped counts boxes that were below LoaderConfig.MinBox pixels.
 	Dropped int
 	// Replaces is the index of the unreadable image whose place this one took, -1
@@ -54,9 +67,14 @@ type Batch struct {
 	// Images is [N,H,W,C] float32, RGB, normalised; to the right of and below
 	// each image, and in canvases without a sample, it is 0.
 	Images []float32
+	// Labels is [N,H,W], the images' label maps through the same augmentation, and
+	// labelmap.Ignore where there is no image; nil without LoaderConfig.Labels.
+	Labels []uint8
 	// Samples has one entry a canvas; fewer than N in the last batch under
 	// LastPad.
 	Samples []Sample
 	Epoch   int64 // from 0
 	Step    int64 // global, from 0
 }
+
+const ignoreLabel = 255

@@ -1,12 +1,13 @@
-// Package augment turns image files into network inputs: decode, resize, flip,
-// colour jitter, normalise, pad. Pixels go through GoCV; everything random is
-// drawn from a counter-based stream (Random), before any pixel is touched.
+// Package augment turns image files into network inputs: decode, resize, scale,
+// crop, flip, colour, normalise, pad; boxes and label maps go through the same
+// geometry (Params). Pixels go through GoCV; everything random is drawn from a
+// counter-based stream (Random), before any pixel is touched.
 package augment
 
 import (
+	"errors"
 	"fmt"
 	"image"
-	"math"
 	"time"
 
 	"gocv.io/x/gocv"
@@ -36,8 +37,16 @@ const (
 type Config struct {
 	Resize        Resize
 	Interpolation Interpolation
-	FlipProb      float64 // probability of a left-right mirror, in [0,1]
-	Jitter        Jitter
+	// Scale multiplies the size that Resize gives by a random factor, uniform in
+	// [Scale[0], Scale[1]], aspect kept. Zero leaves it alone.
+	Scale [2]float64
+	Crop  Crop
+	// FlipProb is the probability of a left-right mirror, in [0,1].
+	FlipProb float64
+	// Jitter and Photometric both change colours; a recipe has one of them.
+	Jitter Jitter
+	// Photometric switches the colour changes of Distortion on.
+	Photometric bool
 	// Mean and Std normalise RGB in [0,1]: (v/255-Mean)/Std. A zero Std stands for
 	// ImageNetMean and ImageNetStd.
 	Mean, Std [3]float32
@@ -48,13 +57,24 @@ type Config struct {
 	ReducedDecode bool
 }
 
+const maxScale = 16
+
 // Validate reports every setting that cannot work.
 func (c Config) Validate() error {
 	if err := c.Resize.Validate(); err != nil {
 		return err
 	}
+	if err := c.Crop.Validate(); err != nil {
+		return err
+	}
 	if err := c.Jitter.Validate(); err != nil {
 		return err
+	}
+	if c.Photometric && c.Jitter != (Jitter{}) {
+		return errors.New("colour jitter and photometric distortion both change colours: give one of them")
+	}
+	if lo, hi := c.Scale[0], c.Scale[1]; c.Scale != ([2]float64{}) && !(lo > 0 && lo <= hi && hi <= maxScale) {
+		return fmt.Errorf("random scale from %v to %v: both must be positive, in ascending order and at most %v", lo, hi, maxScale)
 	}
 	if !(c.FlipProb >= 0 && c.FlipProb <= 1) {
 		return fmt.Errorf("flip probability %v must be in [0,1]", c.FlipProb)
@@ -83,67 +103,8 @@ func (c Config) coefficients() (scale, shift [3]float32) {
 	return scale, shift
 }
 
-// Params is everything random about one sample, drawn.
-type Params struct {
-	SrcW, SrcH int // size of the image by its annotations
-	InW, InH   int // size on the canvas
-	Flip       bool
-	Colour     Colour
-}
-
-// Plan draws the parameters of one sample of w x h pixels. The draws happen in
-// a fixed order: size, flip, jitter.
-func (c Config) Plan(r *Random, w, h int) Params {
-	k := 0
-	if n := c.Resize.Choices(); n > 1 {
-		k = r.Intn(n)
-	}
-	p := Params{SrcW: w, SrcH: h}
-	p.InW, p.InH = c.Resize.Size(w, h, k)
-	if c.FlipProb > 0 {
-		p.Flip = r.Float64() < c.FlipProb
-	}
-	p.Colour = c.Jitter.draw(r)
-	return p
-}
-
-// Shrink reduces the size on the canvas, aspect kept, to at most w x h.
-func (p *Params) Shrink(w, h int) {
-	if p.InW <= w && p.InH <= h {
-		return
-	}
-	scale := math.Min(float64(w)/float64(p.InW), float64(h)/float64(p.InH))
-	p.InW = max(1, min(w, int(float64(p.InW)*scale+0.5)))
-	p.InH = max(1, min(h, int(float64(p.InH)*scale+0.5)))
-}
-
-// Box maps a box (x1 y1 x2 y2, source pixels) to canvas pixels, clipped to the
-// image. ok is false where less than minSide pixels are left in width or height.
-func (p Params) Box(b [4]float32, minSide float32) (out [4]float32, ok bool) {
-	sx, sy := float64(p.InW)/float64(p.SrcW), float64(p.InH)/float64(p.SrcH)
-	x1, y1, x2, y2 := float64(b[0])*sx, float64(b[1])*sy, float64(b[2])*sx, float64(b[3])*sy
-	if p.Flip {
-		x1, x2 = float64(p.InW)-x2, float64(p.InW)-x1
-	}
-	w, h := float64(p.InW), float64(p.InH)
-	x1, x2 = math.Max(0, math.Min(w, x1)), math.Max(0, math.Min(w, x2))
-	y1, y2 = math.Max(0, math.Min(h, y1)), math.Max(0, math.Min(h, y2))
-	out = [4]float32{float32(x1), float32(y1), float32(x2), float32(y2)}
-	return out, out[2]-out[0] >= minSide && out[3]-out[1] >= minSide
-}
-
-// Unbox maps a box in canvas pixels back to source pixels: the inverse of Box,
-// for detections.
-func (p Params) Unbox(b [4]float32) [4]float32 {
-	if p.Flip {
-		b[0], b[2] = float32(p.InW)-b[2], float32(p.InW)-b[0]
-	}
-	sx, sy := float32(p.SrcW)/float32(p.InW), float32(p.SrcH)/float32(p.InH)
-	return [4]float32{b[0] * sx, b[1] * sy, b[2] * sx, b[3] * sy}
-}
-
 // Times is where a Renderer's time went.
-type Times struct{ Read, Decode, Resize, Colour, Normalize time.Duration }
+type Times struct{ Read, Decode, Resize, Colour, Normalize, Labels time.Duration }
 
 // Add adds o to t.
 func (t *Times) Add(o Times) {
@@ -152,6 +113,7 @@ func (t *Times) Add(o Times) {
 	t.Resize += o.Resize
 	t.Colour += o.Colour
 	t.Normalize += o.Normalize
+	t.Labels += o.Labels
 }
 
 // Renderer makes network inputs from image files, one at a time. It keeps its
@@ -219,34 +181,58 @@ func (r *Renderer) Inspect(path string, w, h int) error {
 	return err
 }
 
-// Draw brings the opened image to p's size, flips and colours it as p says, and
-// writes it normalised into the top left of dst, a canvas of h x w pixels, 3
-// RGB floats each (NHWC); the rest of the canvas becomes 0, the mean colour.
+// Draw brings the opened image to p's size, cuts, flips and colours it as p
+// says, and writes it normalised into the top left of dst, a canvas of h x w
+// pixels, 3 RGB floats each (NHWC); the rest of the canvas becomes 0, the mean
+// colour.
 func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 	if p.InW < 1 || p.InH < 1 || p.InW > w || p.InH > h || len(dst) != h*w*3 {
 		return fmt.Errorf("image of %dx%d does not fit a canvas of %dx%d with %d floats", p.InW, p.InH, w, h, len(dst))
+	}
+	if fw, fh := p.full(); p.CropX < 0 || p.CropY < 0 || p.CropX+p.InW > fw || p.CropY+p.InH > fh {
+		return fmt.Errorf("a crop of %dx%d at %d,%d leaves the image of %dx%d", p.InW, p.InH, p.CropX, p.CropY, fw, fh)
 	}
 	if !r.opened {
 		return fmt.Errorf("no image is open")
 	}
 	t0 := time.Now()
-	img := &r.src
-	if r.src.Cols() != p.InW || r.src.Rows() != p.InH {
-		resizeInto(r.src, &r.in, p.InW, p.InH, r.cfg.Interpolation)
-		img = &r.in
-	}
+	img, close := r.place(p)
+	defer close()
 	t1 := time.Now()
 	r.Times.Resize += t1.Sub(t0)
-	p.Colour.apply(img, &r.hsv)
+	p.Colour.apply(&img, &r.hsv)
+	p.Distortion.apply(&img, &r.hsv)
 	t2 := time.Now()
 	r.Times.Colour += t2.Sub(t1)
-	normalizeInto(dst, w, h, planeOf(*img), &r.scale, &r.shift, p.Flip)
+	normalizeInto(dst, w, h, planeOf(img), &r.scale, &r.shift, p.Flip)
 	r.Times.Normalize += time.Since(t2)
-	if p.Colour.On && img == &r.src {
-		// The jitter changed the opened image itself: it cannot be drawn twice.
-		r.opened = false
-	}
 	return nil
+}
+
+// place returns the pixels of the opened image that p shows, resized, and how to
+// give them back. The image itself is lent where nothing has to be resized; if
+// colours are to change in it, it counts as opened no more.
+func (r *Renderer) place(p Params) (gocv.Mat, func()) {
+	fw, fh := p.full()
+	whole := fw == p.InW && fh == p.InH
+	from := r.src
+	switch {
+	case r.src.Cols() == fw && r.src.Rows() == fh:
+		if p.Colour.On || p.Distortion.On {
+			r.opened = false
+		}
+	case !whole && r.cfg.Interpolation == Linear:
+		resizeWindow(r.src, &r.in, fw, fh, image.Rect(p.CropX, p.CropY, p.CropX+p.InW, p.CropY+p.InH))
+		return r.in, func() {}
+	default:
+		resizeInto(r.src, &r.in, fw, fh, r.cfg.Interpolation)
+		from = r.in
+	}
+	if whole {
+		return from, func() {}
+	}
+	window := from.Region(image.Rect(p.CropX, p.CropY, p.CropX+p.InW, p.CropY+p.InH))
+	return window, func() { window.Close() }
 }
 
 // Render is Open and Draw in one: the image file at path, drawn as p says into
@@ -254,7 +240,7 @@ func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 func (r *Renderer) Render(path string, p Params, dst []float32, h, w int) error {
 	o := DecodeOptions{ApplyOrientation: r.cfg.ApplyOrientation, Width: p.SrcW, Height: p.SrcH}
 	if r.cfg.ReducedDecode {
-		o.TargetW, o.TargetH = p.InW, p.InH
+		o.TargetW, o.TargetH = p.full()
 	}
 	if _, _, err := r.open(path, o); err != nil {
 		return err

@@ -1,5 +1,5 @@
 // OpenCV calls that gocv lacks (thread count, a decode that catches
-// exceptions) and the two loops over pixels that it has no kernel for.
+// exceptions) and the loops over pixels that it has no kernel for.
 #include "cv.h"
 
 #include <math.h>
@@ -159,5 +159,17 @@ void mv_hue(unsigned char *px, long step, int w, int h, int add) {
 	for (int y = 0; y < h; y++) {
 		unsigned char *p = px + (size_t)y * step;
 		for (int x = 0; x < w; x++, p += 3) p[0] = (unsigned char)(p[0] + add);
+	}
+}
+
+void mv_levels(unsigned char *px, long step, int w, int h, const unsigned char *t0, const unsigned char *t1,
+               const unsigned char *t2) {
+	for (int y = 0; y < h; y++) {
+		unsigned char *p = px + (size_t)y * step;
+		for (int x = 0; x < w; x++, p += 3) {
+			p[0] = t0[p[0]];
+			p[1] = t1[p[1]];
+			p[2] = t2[p[2]];
+		}
 	}
 }

@@ -11,6 +11,7 @@ import "C"
 
 import (
 	"errors"
+	"image"
 	"unsafe"
 
 	"gocv.io/x/gocv"
@@ -81,4 +82,15 @@ func colour(p plane, brightness, contrast, saturation float64) {
 
 func shiftHue(p plane, add int) {
 	C.mv_hue(p.px, p.step, C.int(p.w), C.int(p.h), C.int(add))
+}
+
+// mapLevels sends each of p's three channels through its table.
+func mapLevels(p plane, t0, t1, t2 *levels) {
+	C.mv_levels(p.px, p.step, C.int(p.w), C.int(p.h), (*C.uchar)(unsafe.Pointer(t0)), (*C.uchar)(unsafe.Pointer(t1)), (*C.uchar)(unsafe.Pointer(t2)))
+}
+
+// resizeWindow makes dst the window r of what bilinear resizing of src to w x h
+// pixels gives, without making the rest.
+func resizeWindow(src gocv.Mat, dst *gocv.Mat, w, h int, r image.Rectangle) {
+	C.mv_resize_window(unsafe.Pointer(src.Ptr()), unsafe.Pointer(dst.Ptr()), C.int(w), C.int(h), C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()))
 }

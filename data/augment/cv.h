@@ -32,6 +32,16 @@ void mv_colour(unsigned char *px, long step, int w, int h, float brightness, flo
 // mv_hue adds add (modulo 256) to the first of three channels.
 void mv_hue(unsigned char *px, long step, int w, int h, int add);
 
+// mv_levels sends three channels of bytes through one table each, in place.
+void mv_levels(unsigned char *px, long step, int w, int h, const unsigned char *t0, const unsigned char *t1,
+               const unsigned char *t2);
+
+// mv_resize_window resizes the 8-bit BGR cv::Mat at src bilinearly (half-pixel
+// centres) to fw x fh pixels and writes the window of w x h pixels at x, y of it to
+// the cv::Mat at dst; pixels outside the window are not computed. The window must
+// lie inside. The pixels are those of cv::resize.
+void mv_resize_window(const void *src, void *dst, int fw, int fh, int x, int y, int w, int h);
+
 #ifdef __cplusplus
 }
 #endif
