@@ -99,6 +99,9 @@ func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r
 	if err := t.Opt.begin(step); err != nil {
 		return err
 	}
+	if err := t.Model.Store.SetStep(step); err != nil {
+		return err
+	}
 	r.LR = t.Opt.Schedule.LR(step)
 	if len(r.Blocks) != len(s.Blocks) {
 		r.Blocks = make([]BlockReport, len(s.Blocks))

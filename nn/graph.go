@@ -341,6 +341,16 @@ func (g *Graph) CrossEntropy(logits, labels *gorgonia.Node, ignore int32) *gorgo
 	return g.try("cross-entropy", func() (*gorgonia.Node, error) { return CrossEntropy(logits, labels, ignore) })
 }
 
+// PixelCrossEntropy is the cross-entropy of interpolated logits.
+func (g *Graph) PixelCrossEntropy(logits, labels *gorgonia.Node, o PixelLoss) *gorgonia.Node {
+	return g.try("", func() (*gorgonia.Node, error) { return PixelCrossEntropy(logits, labels, o) })
+}
+
+// SigmoidBCE is the mean binary cross-entropy times weight.
+func (g *Graph) SigmoidBCE(logits, target *gorgonia.Node, weight float64) *gorgonia.Node {
+	return g.try("", func() (*gorgonia.Node, error) { return SigmoidBCE(logits, target, weight) })
+}
+
 // Gradient pairs a parameter with the node of its gradient.
 type Gradient struct {
 	Var  *Var

@@ -38,6 +38,9 @@ type Store struct {
 	seed  uint64
 	vars  map[string]*Var
 	order []*Var
+
+	step   int32        // see SetStep
+	stepAt *exec.Tensor // nil until a layer reads it
 }
 
 // NewStore returns an empty store on dev; seed decides the initial values.
@@ -57,11 +60,14 @@ func (s *Store) Lookup(name string) (*Var, bool) {
 	return v, ok
 }
 
-// Bytes is the storage of all variables on the device.
+// Bytes is the storage of all variables (and the step number) on the device.
 func (s *Store) Bytes() int64 {
 	var n int64
 	for _, v := range s.order {
 		n += v.Value.Bytes()
+	}
+	if s.stepAt != nil {
+		n += s.stepAt.Bytes()
 	}
 	return n
 }
@@ -104,6 +110,11 @@ func (s *Store) Realize() error {
 	for _, v := range s.order {
 		if !v.set {
 			largest = max(largest, v.Elems())
+		}
+	}
+	if s.stepAt != nil && !s.stepAt.Realized() {
+		if err := s.stepAt.Upload([]int32{s.step}); err != nil {
+			return err
 		}
 	}
 	if largest == 0 {
@@ -162,5 +173,8 @@ func (s *Store) Free() {
 	for _, v := range s.order {
 		v.Value.Free()
 		v.set = false
+	}
+	if s.stepAt != nil {
+		s.stepAt.Free()
 	}
 }

@@ -149,6 +149,16 @@ func (d *Device) program(op device.Op) (program, error) {
 		return crossEntropy(o), nil
 	case device.CrossEntropyBackward:
 		return crossEntropyBackward(o.CrossEntropy), nil
+	case device.PixelCrossEntropy:
+		return pixelCrossEntropy(o)
+	case device.PixelCrossEntropyBackward:
+		return pixelCrossEntropyBackward(o.PixelCrossEntropy)
+	case device.SigmoidBCE:
+		return sigmoidBCE(o), nil
+	case device.SigmoidBCEBackward:
+		return sigmoidBCEBackward(o.SigmoidBCE), nil
+	case device.Dropout:
+		return dropout(o), nil
 	case device.SGD:
 		return sgd(o)
 	case device.AdamW:
