@@ -34,7 +34,7 @@ func (a aspp) forward(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.No
 	}
 	branches = append(branches, a.pooled(g, x, fmt.Sprintf("%sconvs.%d.", prefix, len(a.rates)+1)))
 	y := conv(g.Concat(3, branches...), "project.0", "project.1", nn.Layer{Kernel: 1}) // [N,h,w,channels]
-	return dropout(g, y, prefix+"project.3", a.dropout)
+	return g.Dropout(y, prefix+"project.3", a.dropout)
 }
 
 // pooled is the image branch: the mean of every map through a 1x1 convolution,

@@ -25,6 +25,6 @@ func (f fcn) forward(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Nod
 		channels = max(x.Shape()[3]/4, 1)
 	}
 	y := g.ConvNorm(x, prefix+"0", prefix+"1", conv3(channels), true)
-	y = dropout(g, y, prefix+"3", f.dropout)
+	y = g.Dropout(y, prefix+"3", f.dropout)
 	return g.Conv(y, prefix+"4", classify(f.classes))
 }

@@ -65,7 +65,7 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 	if s := h.net; s.ReconWeight > 0 {
 		logits := decoder{channels: s.DecoderChannels}.forward(g, y.Node, y.Stride, h.h, h.w, prefix+"decoder.")
 		image := g.Leaf("image", h.targets.image)
-		losses = append(losses, manpp.Loss{Name: "recon", Node: sigmoidBCE(g, logits, image, s.ReconWeight)})
+		losses = append(losses, manpp.Loss{Name: "recon", Node: g.SigmoidBCE(logits, image, s.ReconWeight)})
 	}
 	if g.Err() != nil {
 		g.Fail(fmt.Errorf("local head %d: %w", j+1, g.Err()))
@@ -80,15 +80,15 @@ func (h *heads) Final(g *nn.Graph, feats map[int]manpp.Feature) []manpp.Loss {
 	losses := []manpp.Loss{h.crossEntropy(g, "ce", s.Outputs(g, feats), 1, s.OHEM)}
 	if f, ok := feats[3]; ok && s.AuxWeight > 0 {
 		logits := fcn{classes: s.Classes, dropout: s.HeadDropout}.forward(g, f.Node, auxiliaryPrefix)
-		losses = append(losses, h.crossEntropy(g, "aux", logits, s.AuxWeight, ohem{}))
+		losses = append(losses, h.crossEntropy(g, "aux", logits, s.AuxWeight, nn.OHEM{}))
 	}
 	return losses
 }
 
 // crossEntropy scores logits [N,·,·,Classes] at the labels' resolution.
-func (h *heads) crossEntropy(g *nn.Graph, name string, logits *gorgonia.Node, weight float64, ohem ohem) manpp.Loss {
+func (h *heads) crossEntropy(g *nn.Graph, name string, logits *gorgonia.Node, weight float64, ohem nn.OHEM) manpp.Loss {
 	labels := g.Leaf("labels", h.targets.labels)
-	return manpp.Loss{Name: name, Node: pixelCE(g, logits, labels, weight)}
+	return manpp.Loss{Name: name, Node: g.PixelCrossEntropy(logits, labels, nn.PixelLoss{Ignore: Ignore, Weight: weight, OHEM: ohem})}
 }
 
 // Free gives the targets' storage back.

@@ -68,10 +68,7 @@ type Net struct {
 	DecoderChannels int
 	// OHEM is the online hard pixel mining of every cross-entropy but the auxiliary
 	// head's.
-	OHEM struct {
-		Threshold float64
-		MinKept   int
-	}
+	OHEM nn.OHEM
 	// Mean and Std normalised the images (see data/augment); the decoder's target
 	// is the image before that. Only read where ReconWeight is above 0.
 	Mean, Std [3]float32
