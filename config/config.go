@@ -11,7 +11,7 @@ import "path/filepath"
 
 // Config is a whole recipe. The keys are described in defaults.yaml.
 type Config struct {
-	Task    string `yaml:"task" enum:"detection"`
+	Task    string `yaml:"task" enum:"detection,segmentation"`
 	Name    string `yaml:"name"`
 	Output  string `yaml:"output"` // absolute after Load
 	Seed    uint64 `yaml:"seed"`
@@ -29,7 +29,8 @@ type Config struct {
 	sources map[string]Source
 }
 
-// Model describes the network that remains at inference, and its losses.
+// Model describes the network that remains at inference, and its losses. Keys of
+// another task than the recipe's have no effect; see Config.checkTask.
 type Model struct {
 	Backbone   string  `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152"`
 	Width      int     `yaml:"width" min:"4" max:"1024"` // channels of the stem and the first stage
@@ -39,6 +40,21 @@ type Model struct {
 	HeadConvs  int     `yaml:"head_convs" min:"0" max:"16"`
 	Anchors    Anchors `yaml:"anchors"`
 	Loss       Loss    `yaml:"loss"`
+
+	Segmentation SegmentationModel `yaml:"segmentation"`
+}
+
+// SegmentationModel describes the heads of a segmentation network and its loss.
+type SegmentationModel struct {
+	Head          string  `yaml:"head" enum:"deeplabv3,deeplabv3plus,fcn"`
+	OutputStride  int     `yaml:"output_stride" min:"8" max:"16"` // 8 or 16
+	ASPPChannels  int     `yaml:"aspp_channels" min:"4" max:"4096"`
+	ASPPRates     []int   `yaml:"aspp_rates,flow" min:"1" max:"256" len:"0,3"` // empty: by the output stride
+	Dropout       float64 `yaml:"dropout" min:"0" below:"1"`                   // after the ASPP
+	HeadDropout   float64 `yaml:"head_dropout" min:"0" below:"1"`              // in FCN heads
+	AuxWeight     float64 `yaml:"aux_weight" min:"0" max:"100"`
+	OHEMThreshold float64 `yaml:"ohem_threshold" min:"0" below:"1"` // 0: off
+	OHEMMinKept   int     `yaml:"ohem_min_kept" min:"0" max:"1000000000"`
 }
 
 // Anchors describes the anchor boxes of the pyramid levels P3 to P7.
@@ -68,11 +84,16 @@ type MANPP struct {
 	SDecay         bool     `yaml:"s_decay"`
 	Quirks         string   `yaml:"quirks" enum:"fixed,released"`
 	LocalHeadConvs int      `yaml:"local_head_convs" min:"0" max:"16"`
+
+	LocalChannels   int     `yaml:"local_channels" min:"0" max:"4096"` // 0: a quarter of the feature's
+	TaskWeight      float64 `yaml:"task_weight" min:"0" max:"100"`
+	ReconWeight     float64 `yaml:"recon_weight" min:"0" max:"100"`
+	DecoderChannels int     `yaml:"decoder_channels" min:"0" max:"4096"` // 0: by the stride
 }
 
 // Data describes the images, their preparation and the loader.
 type Data struct {
-	Format       string  `yaml:"format" enum:"coco,shapes"`
+	Format       string  `yaml:"format" enum:"coco,shapes,cityscapes,folders"`
 	Root         string  `yaml:"root"` // absolute after Load
 	Train        Split   `yaml:"train"`
 	Val          Split   `yaml:"val"`
@@ -87,13 +108,28 @@ type Data struct {
 	Prefetch     int     `yaml:"prefetch" min:"1" max:"256"` // batches
 	OnBadImage   string  `yaml:"on_bad_image" enum:"error,skip"`
 	SkipBadBoxes bool    `yaml:"skip_bad_boxes"`
+
+	Segmentation LabelMaps `yaml:"segmentation"`
+	BaseSize     []int     `yaml:"base_size,flow" min:"32" max:"16384" len:"0,2"` // width, height
+	Scale        []float64 `yaml:"scale,flow" above:"0" max:"8" len:"2"`          // least and greatest factor
+	Crop         []int     `yaml:"crop,flow" min:"32" max:"16384" len:"2"`        // width, height
+	CatMaxRatio  float64   `yaml:"cat_max_ratio" above:"0" max:"1"`
+	Photometric  bool      `yaml:"photometric"`
 }
 
-// Split names the images and the annotations of one part of the data. Relative
-// paths are relative to Data.Root.
+// LabelMaps says what the values of label files mean.
+type LabelMaps struct {
+	Labels  string   `yaml:"labels" enum:"auto,labelIds,labelTrainIds,polygons"`
+	Classes []string `yaml:"classes,flow"` // names in the order of the values, from 0
+	Ignore  int      `yaml:"ignore" min:"0" max:"255"`
+}
+
+// Split names the images and the annotations (of segmentation: the folder of label
+// files) of one part of the data. Relative paths are relative to Data.Root.
 type Split struct {
 	Images      string `yaml:"images"`
 	Annotations string `yaml:"annotations"`
+	Split       string `yaml:"split"` // of CityScapes
 }
 
 // Shapes describes the procedural data set that is written to Data.Root.
@@ -161,13 +197,26 @@ type Train struct {
 	Keep            int `yaml:"keep" min:"1" max:"10000"`                  // checkpoints beside best and last
 }
 
-// Eval describes how raw predictions become detections.
+// Eval describes how raw predictions become results.
 type Eval struct {
 	ScoreThreshold float64 `yaml:"score_threshold" min:"0" max:"1"`
 	NMSIoU         float64 `yaml:"nms_iou" min:"0" max:"1"`
 	MaxDetections  int     `yaml:"max_detections" min:"1" max:"100000"` // per image
 	PreNMS         int     `yaml:"pre_nms" min:"1" max:"1000000"`       // per image and level
 	Batch          int     `yaml:"batch" min:"1" max:"65536"`
+
+	Segmentation View `yaml:"segmentation"`
+}
+
+// View describes how a segmentation network looks at whole pictures; it has the
+// meaning of segmentation.ViewOptions.
+type View struct {
+	Mode   string    `yaml:"mode" enum:"auto,whole,slide"`
+	Window []int     `yaml:"window,flow" min:"32" max:"16384" len:"0,2"` // width, height
+	Stride []int     `yaml:"stride,flow" min:"1" max:"16384" len:"0,2"`  // x, y
+	Scales []float64 `yaml:"scales,flow" above:"0" max:"8" minlen:"1"`
+	Flip   bool      `yaml:"flip"`
+	Size   []int     `yaml:"size,flow" min:"32" max:"16384" len:"0,2"` // width, height
 }
 
 // TotalSteps returns the length of the run for a data set whose epoch has that

@@ -45,7 +45,7 @@ func TestEveryRecipeLoads(t *testing.T) {
 				t.Fatal(err)
 			}
 			text, _ := os.ReadFile(path)
-			for _, word := range []string{"bin/train --config configs/detection/" + d.Name(), "Time", "emory", "Expected"} {
+			for _, word := range []string{"bin/train --config configs/" + filepath.Base(filepath.Dir(path)) + "/" + d.Name(), "Time", "emory", "Expected"} {
 				if !strings.Contains(string(text), word) {
 					t.Errorf("header without %q", word)
 				}

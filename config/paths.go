@@ -69,16 +69,17 @@ func (c *Config) CheckPaths() error {
 	if c.Model.Pretrained != "" {
 		look("model.pretrained", c.Model.Pretrained, false)
 	}
-	if c.Data.Format == "coco" {
+	if c.Data.Format != "shapes" {
 		if c.Data.Root == "" {
 			return errors.Join(append(faults, &Error{c.sources["data.root"], "data.root is empty; set it to the data set's folder (--set data.root=FOLDER)"})...)
 		}
 		look("data.root", c.Data.Root, true)
-		if faults == nil {
+		if faults == nil && c.Data.Format != "cityscapes" {
+			isFolder := c.Data.Format == "folders"
 			look("data.train.images", c.Data.Path(c.Data.Train.Images), true)
-			look("data.train.annotations", c.Data.Path(c.Data.Train.Annotations), false)
+			look("data.train.annotations", c.Data.Path(c.Data.Train.Annotations), isFolder)
 			look("data.val.images", c.Data.Path(c.Data.Val.Images), true)
-			look("data.val.annotations", c.Data.Path(c.Data.Val.Annotations), false)
+			look("data.val.annotations", c.Data.Path(c.Data.Val.Annotations), isFolder)
 		}
 	}
 	return errors.Join(faults...)

@@ -23,22 +23,28 @@ func (c *Config) Resolved() []byte {
 	return b.Bytes()
 }
 
-// Value returns the value of a scalar or list key in YAML flow form, e.g. "0.01"
-// or "[60000, 80000]"; false where there is no such key.
-func (c *Config) Value(key string) (string, bool) {
+// field finds the value of a dotted key; false where there is no such key.
+func (c *Config) field(key string) (reflect.Value, bool) {
 	v := reflect.ValueOf(*c)
 	for _, part := range strings.Split(key, ".") {
 		if v.Kind() != reflect.Struct {
-			return "", false
+			return v, false
 		}
 		_, byKey := fields(v.Type())
 		f, ok := byKey[part]
 		if !ok {
-			return "", false
+			return v, false
 		}
 		v = v.FieldByIndex(f.Index)
 	}
-	if v.Kind() == reflect.Struct {
+	return v, true
+}
+
+// Value returns the value of a scalar or list key in YAML flow form, e.g. "0.01"
+// or "[60000, 80000]"; false where there is no such key.
+func (c *Config) Value(key string) (string, bool) {
+	v, ok := c.field(key)
+	if !ok || v.Kind() == reflect.Struct {
 		return "", false
 	}
 	var n yaml.Node

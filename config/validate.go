@@ -20,10 +20,14 @@ func (c *Config) validate() error {
 	}
 	checkRanges(reflect.ValueOf(*c), "", fault)
 	if faults == nil {
+		c.checkTask(fault)
 		c.checkModel(fault)
 		c.checkData(fault)
 		c.checkOptim(fault)
 		c.checkRun(fault)
+		if c.Task == "segmentation" {
+			c.checkSegmentation(fault)
+		}
 	}
 	return errors.Join(faults...)
 }

@@ -1,0 +1,70 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// city is the shortest recipe of segmentation that is right.
+const city = "task: segmentation\ndata: {format: cityscapes}\n"
+
+func TestSegmentationDefaults(t *testing.T) {
+	c, err := Parse("x", []byte(city), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := c.Model.Segmentation
+	if m.Head != "deeplabv3" || m.OutputStride != 8 || m.ASPPChannels != 256 || c.Data.Train.Split != "train" || c.Data.Val.Split != "val" || c.Data.Crop[0] != 1024 || c.Eval.Segmentation.Mode != "auto" {
+		t.Errorf("%+v", c)
+	}
+	// A resolved recipe states every key, those of the other task too.
+	if _, err := Parse("resolved", c.Resolved(), nil); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestSegmentationFaults(t *testing.T) {
+	for _, c := range []struct{ name, text, set, want string }{
+		{"format", "task: segmentation\n", "", `data.format is "coco"; task segmentation reads cityscapes, folders, shapes`},
+		{"format of detection", "data: {format: cityscapes}\n", "", `x:1: data.format is "cityscapes"; task detection reads coco, shapes`},
+		{"key of detection", city + "model:\n  fpn_channels: 64\n", "", "x:4: model.fpn_channels has no effect with task segmentation; remove it"},
+		{"section of detection", city + "model:\n  anchors:\n    ratios: [1]\n", "", "x:5: model.anchors.ratios has no effect with task segmentation"},
+		{"key of segmentation", "data: {crop: [64, 64]}\n", "", "x:1: data.crop has no effect with task detection"},
+		{"by flag", city, "eval.nms_iou=0.3", "--set eval.nms_iou=0.3: eval.nms_iou has no effect with task segmentation"},
+		{"metric", city + "expect: [{metric: AP, min: 0.5}]\n", "", "x:3: expect: task segmentation does not measure AP; it measures mIoU, pixel_accuracy, mean_accuracy"},
+		{"metric of segmentation", "expect: [{metric: mIoU, min: 0.5}]\n", "", "x:1: expect: task detection does not measure mIoU"},
+		{"stride", city, "model.segmentation.output_stride=12", "output_stride is 12; it must be 8 or 16"},
+		{"rates", city, "model.segmentation.aspp_rates=[6, 12]", "model.segmentation.aspp_rates has 2 entries; it must have 0 or 3"},
+		{"rates without ASPP", city + "model: {segmentation: {head: fcn, dropout: 0.3}}\n", "", "x:3: model.segmentation.dropout has no effect with head fcn"},
+		{"ohem", city, "model.segmentation.ohem_min_kept=100", "ohem_min_kept has no effect while ohem_threshold is 0"},
+		{"batch of one", city, "train.batch=1", "--set train.batch=1: train.batch is 1; the image pooling of deeplabv3 is normalised over the batch"},
+		{"no local loss", city, "manpp.task_weight=0", "local heads would have no loss"},
+		{"decoder", city, "manpp.decoder_channels=64", "manpp.decoder_channels has no effect while manpp.recon_weight is 0"},
+		{"crop", city, "data.crop=[769, 769]", "data.crop is [769 769]; both sides must be multiples of 32"},
+		{"scale", city, "data.scale=[2, 0.5]", "data.scale is [2 0.5]; the least factor comes first"},
+		{"share", city, "data.cat_max_ratio=0", "data.cat_max_ratio is 0; it must be above 0 and at most 1"},
+		{"colours", city + "data: {photometric: true, jitter: {hue: 0.1}}\n", "", `key "data" stands twice`},
+		{"two colours", "task: segmentation\ndata: {format: cityscapes, photometric: true, jitter: {hue: 0.1}}\n", "", "x:2: data.photometric and data.jitter both change colours"},
+		{"split", city, "data.val.split=", "must name the splits"},
+		{"folder of cityscapes", city, "data.train.images=a", "data.train.images has no effect with data.format cityscapes"},
+		{"split of folders", "task: segmentation\ndata: {format: folders, segmentation: {classes: [a, b]}, val: {split: test}}\n", "", "x:2: data.val.split has no effect with data.format folders"},
+		{"no classes", "task: segmentation\ndata: {format: folders}\n", "", "data.segmentation.classes has 0 names"},
+		{"class twice", "task: segmentation\ndata: {format: folders, segmentation: {classes: [a, a]}}\n", "", `x:2: data.segmentation.classes[1] is "a"; every class needs a name of its own`},
+		{"ignored class", "task: segmentation\ndata: {format: folders, segmentation: {classes: [a, b], ignore: 1}}\n", "", `x:2: data.segmentation.ignore is 1, the value of class "b"; it must be 2 to 255`},
+		{"shapes of cityscapes", city, "data.shapes.train=7", "data.shapes.train has no effect with data.format cityscapes"},
+		{"window", city, "eval.segmentation.mode=slide", `eval.segmentation.window is empty; mode "slide" needs`},
+		{"idle window", city, "eval.segmentation={mode: whole, window: [512, 512]}", `eval.segmentation.window has no effect with mode "whole"`},
+		{"gaps", city, "eval.segmentation={mode: slide, window: [512, 512], stride: [600, 300]}", "stride [600 300] is larger than the window [512 512]"},
+		{"stride alone", city, "eval.segmentation.stride=[64, 64]", "eval.segmentation.stride needs eval.segmentation.window"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var sets []string
+			if c.set != "" {
+				sets = []string{c.set}
+			}
+			if _, err := Parse("x", []byte(c.text), sets); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}
