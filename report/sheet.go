@@ -82,27 +82,39 @@ func ContactSheet(tiles []Tile, columns, cell int) (*image.NRGBA, error) {
 	return out, nil
 }
 
-// SideBySide puts two pictures of the same height beside each other under a
-// title each: ground truth left, prediction right. The right one is scaled to the
-// left one's height where they differ.
+// SideBySide puts two pictures beside each other under a title each: ground truth
+// left, prediction right. It is Row of two.
 func SideBySide(left, right image.Image, leftTitle, rightTitle string) *image.NRGBA {
-	if h := left.Bounds().Dy(); right.Bounds().Dy() != h && !right.Bounds().Empty() {
-		right = imaging.Resize(right, 0, h, imaging.CatmullRom)
+	return Row(Tile{left, leftTitle}, Tile{right, rightTitle})
+}
+
+// Row puts pictures beside each other, each under its title. Those of another height
+// than the first are scaled to it.
+func Row(tiles ...Tile) *image.NRGBA {
+	if len(tiles) == 0 {
+		return imaging.New(0, 0, paper)
 	}
-	face := newFace(min(24, max(12, left.Bounds().Dy()/28)))
+	height := tiles[0].Image.Bounds().Dy()
+	face := newFace(min(24, max(12, height/28)))
 	defer face.Close()
 	const gap = 8
 	bar := textHeight(face) + 6
-	lw, rw := left.Bounds().Dx(), right.Bounds().Dx()
-	out := imaging.New(lw+gap+rw, bar+left.Bounds().Dy(), paper)
-	for _, p := range []struct {
-		img   image.Image
-		x     int
-		title string
-	}{{left, 0, leftTitle}, {right, lw + gap, rightTitle}} {
-		b := p.img.Bounds()
-		drawText(out, face, image.Pt(p.x+4, 3), ink, fitText(face, p.title, b.Dx()-8))
-		draw.Draw(out, image.Rect(p.x, bar, p.x+b.Dx(), bar+b.Dy()), p.img, b.Min, draw.Over)
+	width := -gap
+	scaled := make([]image.Image, len(tiles))
+	for i, t := range tiles {
+		scaled[i] = t.Image
+		if b := t.Image.Bounds(); b.Dy() != height && !b.Empty() {
+			scaled[i] = imaging.Resize(t.Image, 0, height, imaging.CatmullRom)
+		}
+		width += gap + scaled[i].Bounds().Dx()
+	}
+	out := imaging.New(width, bar+height, paper)
+	x := 0
+	for i, m := range scaled {
+		b := m.Bounds()
+		drawText(out, face, image.Pt(x+4, 3), ink, fitText(face, tiles[i].Title, b.Dx()-8))
+		draw.Draw(out, image.Rect(x, bar, x+b.Dx(), bar+b.Dy()), m, b.Min, draw.Over)
+		x += b.Dx() + gap
 	}
 	return out
 }
