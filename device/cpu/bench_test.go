@@ -72,6 +72,9 @@ func BenchmarkLoops(b *testing.B) {
 	pool := device.Pool{N: 8, H: 112, W: 112, C: 64, KH: 3, KW: 3, SH: 2, SW: 2, PH: 1, PW: 1}
 	filter := device.Desc{Layout: device.Filter, Shape: []int{512, 512, 3, 3}}
 	up := device.Resize{N: 2, H: 38, W: 50, C: 256, OH: 76, OW: 100}
+	pixel := device.PixelCrossEntropy{N: 2, H: 64, W: 64, C: 21, OH: 512, OW: 512, IgnoreIndex: 255, Weight: 1}
+	mined := pixel
+	mined.Threshold, mined.MinKept = 0.7, 100000
 	focal := device.FocalLoss{Rows: 2 * 76 * 100 * 9, Classes: 80, Alpha: 0.25, Gamma: 2}
 	for _, op := range []device.Op{
 		norm, device.BatchNormBackward{BatchNorm: norm},
@@ -84,6 +87,8 @@ func BenchmarkLoops(b *testing.B) {
 		device.LinearBackwardWeights{Linear: device.Linear{M: 8, K: 2048, N: 1000, Bias: true}},
 		focal, device.FocalLossBackward{FocalLoss: focal},
 		device.CrossEntropy{Rows: 100000, Classes: 19, IgnoreIndex: 255}, device.CrossEntropyBackward{CrossEntropy: device.CrossEntropy{Rows: 100000, Classes: 19, IgnoreIndex: 255}},
+		pixel, device.PixelCrossEntropyBackward{PixelCrossEntropy: pixel}, mined,
+		device.SigmoidBCE{Size: 2 * 512 * 512 * 3, Weight: 1}, device.SigmoidBCEBackward{SigmoidBCE: device.SigmoidBCE{Size: 2 * 512 * 512 * 3, Weight: 1}}, device.Dropout{Size: size, P: 0.5},
 		device.SGD{Of: filter, Momentum: 0.9, WeightDecay: 1e-4, LRScale: 1}, device.AdamW{Of: filter, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, LRScale: 1},
 		device.EMA{Of: filter, Momentum: 0.99}, device.SquaredNorm{Of: filter},
 	} {

@@ -92,6 +92,16 @@ func (k *kernel) build(op device.Op) error {
 		return k.loop(C.mv_crossentropy, append(k.arguments(), k.partials(2)), []int{o.Rows, o.Classes, int(o.IgnoreIndex), k.d.threads})
 	case device.CrossEntropyBackward:
 		return k.loop(C.mv_crossentropy_backward, k.arguments(), []int{o.Rows, o.Classes, int(o.IgnoreIndex)})
+	case device.PixelCrossEntropy:
+		return k.pixelLoss(o)
+	case device.PixelCrossEntropyBackward:
+		return k.pixelLossBackward(o.PixelCrossEntropy)
+	case device.SigmoidBCE:
+		return k.loop(C.mv_sigmoid_bce, append(k.arguments(), k.partials(1)), []int{o.Size}, o.Weight)
+	case device.SigmoidBCEBackward:
+		return k.loop(C.mv_sigmoid_bce_backward, k.arguments(), []int{o.Size}, o.Weight)
+	case device.Dropout:
+		return k.loop(C.mv_dropout, k.arguments(), []int{o.Size, int(o.Threshold()), int(o.Seed)}, 1/(1-o.P))
 	case device.SGD:
 		return k.elementwise(C.mv_sgd, o.Of, []int{number(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
 	case device.AdamW:

@@ -22,6 +22,9 @@ MV_LOOP(mv_fill);
 MV_LOOP(mv_columns);
 MV_LOOP(mv_column_sums);
 
+MV_LOOP(mv_winograd);
+MV_LOOP(mv_winograd_weights);
+
 MV_LOOP(mv_maxpool);
 MV_LOOP(mv_maxpool_backward);
 MV_LOOP(mv_avgpool);
@@ -37,6 +40,13 @@ MV_LOOP(mv_smoothl1);
 MV_LOOP(mv_smoothl1_backward);
 MV_LOOP(mv_crossentropy);
 MV_LOOP(mv_crossentropy_backward);
+MV_LOOP(mv_sigmoid_bce);
+MV_LOOP(mv_sigmoid_bce_backward);
+MV_LOOP(mv_dropout);
+
+int64_t mv_pixel_scratch(int64_t c, int64_t w, int64_t ow);
+MV_LOOP(mv_pixel_loss);
+MV_LOOP(mv_pixel_loss_backward);
 
 MV_LOOP(mv_sgd);
 MV_LOOP(mv_adamw);

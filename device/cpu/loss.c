@@ -1,29 +1,10 @@
-// Losses. exp and log are polynomials good to a few units in the last place, so
-// that the loops vectorise; sums are in double, a partial for each thread, added
-// in order.
+// Losses. Sums are in double, a partial for each thread, added in order.
+#include "elementary.h"
 #include "kernels.h"
 #include "loops.h"
 #include <math.h>
 
 enum { BACKGROUND = -1, IGNORE = -2 };
-
-// exp_neg is e^x for x <= 0; below -87.3 it is flushed to about 1e-38. x = k·ln 2
-// + r, Taylor's series of e^r for |r| <= ln 2 / 2.
-static inline float exp_neg(float x) {
-	x = x < -87.3f ? -87.3f : x; // NaN stays
-	float k = (x * 1.44269504f + 12582912.0f) - 12582912.0f; // round to nearest
-	float r = (x - k * 0.693359375f) + k * 2.12194440e-4f;
-	float e = 1 + r * (1 + r * (0.5f + r * (1.6666667e-1f + r * (4.1666668e-2f + r * (8.3333340e-3f + r * (1.3888889e-3f + r * 1.9841270e-4f))))));
-	union { int32_t i; float f; } scale;
-	scale.i = ((int32_t)k + 127) << 23;
-	return e * scale.f;
-}
-
-// log1p_unit is log(1+e) for 0 <= e <= 1 by 2·artanh(e/(2+e)).
-static inline float log1p_unit(float e) {
-	float s = e / (2 + e), q = s * s;
-	return 2 * s * (1 + q * (1.f / 3 + q * (1.f / 5 + q * (1.f / 7 + q * (1.f / 9 + q * (1.f / 11 + q * (1.f / 13 + q * (1.f / 15))))))));
-}
 
 typedef struct {
 	const float *x;
@@ -250,4 +231,38 @@ MV_LOOP(mv_crossentropy_backward) {
 	for (int64_t r = 0; r < rows; r++) count += label[r] != ignore;
 	float by = count ? *(const float *)p[2] / (float)count : 0;
 	MV_PARALLEL(rows, 1, rows * k > MV_SMALL, crossentropy_gradient(p[0], label, k, ignore, by, lo, hi, p[3]));
+}
+
+MV_CLONES static double bce_range(const float *restrict z, const float *restrict t, int64_t lo, int64_t hi) {
+	double acc[16] = {0}, sum = 0;
+	int64_t i = lo;
+	for (; i + 16 <= hi; i += 16)
+		for (int j = 0; j < 16; j++) {
+			float v = z[i + j];
+			acc[j] += (v > 0 ? v : 0) - v * t[i + j] + log1p_unit(exp_neg(-fabsf(v)));
+		}
+	for (; i < hi; i++) acc[0] += (z[i] > 0 ? z[i] : 0) - z[i] * t[i] + log1p_unit(exp_neg(-fabsf(z[i])));
+	for (int j = 0; j < 16; j++) sum += acc[j];
+	return sum;
+}
+
+// p: logits, target, loss, partial sums. n: size. f: weight.
+MV_LOOP(mv_sigmoid_bce) {
+	double *part = p[3], total = 0;
+	MV_SUM(n[0], 16, n[0] > MV_SMALL, part, total, bce_range(p[0], p[1], lo, hi));
+	*(float *)p[2] = (float)(f[0] * total / n[0]);
+}
+
+MV_CLONES static void bce_gradient(const float *z, const float *t, float by, int64_t lo, int64_t hi, float *dz) {
+#pragma GCC ivdep
+	for (int64_t i = lo; i < hi; i++) {
+		float v = z[i], e = exp_neg(-fabsf(v));
+		dz[i] = by * ((v < 0 ? e : 1) / (1 + e) - t[i]);
+	}
+}
+
+// p: logits, target, dloss, dlogits. n and f as mv_sigmoid_bce.
+MV_LOOP(mv_sigmoid_bce_backward) {
+	float by = (float)(f[0] * *(const float *)p[2] / n[0]);
+	MV_PARALLEL(n[0], 16, n[0] > MV_SMALL, bce_gradient(p[0], p[1], by, lo, hi, p[3]));
 }

@@ -42,7 +42,7 @@ func Cases() []Case {
 	var all []Case
 	for _, list := range [][]Case{
 		convCases(), linearCases(), normCases(), poolCases(), resizeCases(),
-		columnCases(), elementwiseCases(), lossCases(), updateCases(),
+		columnCases(), elementwiseCases(), lossCases(), pixelCases(), updateCases(),
 	} {
 		all = append(all, list...)
 	}

@@ -108,6 +108,20 @@ func gradients() []gradient {
 	ce := device.CrossEntropy{Rows: 6, Classes: 4, IgnoreIndex: 255}
 	add("crossentropy", ce, []any{g.normal(24, 0, 2), []int32{0, 3, 255, 1, 2, 255}},
 		backward{device.CrossEntropyBackward{CrossEntropy: ce}, []string{"x0", "x1", "dy"}, []int{0}})
+	for _, size := range [][2]int{{9, 11}, {3, 4}, {2, 2}} {
+		for _, mined := range []device.PixelCrossEntropy{{}, {Threshold: 0.2}, {MinKept: 5}, {Threshold: 0.01, MinKept: 4}} {
+			o := mined
+			o.N, o.H, o.W, o.C, o.OH, o.OW, o.IgnoreIndex, o.Weight = 2, 3, 4, 4, size[0], size[1], 255, 0.7
+			add(fmt.Sprintf("pixel cross-entropy to %v mined %v %d", size, o.Threshold, o.MinKept), o,
+				[]any{g.normal(96, 0, 2), g.labels(2*size[0]*size[1], 0, 1, 2, 3, 255)},
+				backward{device.PixelCrossEntropyBackward{PixelCrossEntropy: o}, []string{"x0", "x1", "y1", "dy"}, []int{0}})
+		}
+	}
+	bce := device.SigmoidBCE{Size: 20, Weight: 2}
+	add("sigmoid cross-entropy", bce, []any{g.normal(20, 0, 2), squares(g.normal(20, 0, 0.5))},
+		backward{device.SigmoidBCEBackward{SigmoidBCE: bce}, []string{"x0", "x1", "dy"}, []int{0}})
+	drop := device.Dropout{Size: 20, P: 0.4, Seed: 3}
+	add("dropout", drop, []any{g.normal(20, 0, 1), []int32{7}}, backward{drop, []string{"dy", "x1"}, []int{0}})
 	return list
 }
 

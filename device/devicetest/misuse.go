@@ -2,6 +2,7 @@ package devicetest
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"manvision/device"
@@ -104,6 +105,10 @@ func impossible() []device.Op {
 		ops = append(ops, device.MaxPool{Pool: p}, device.MaxPoolBackward{Pool: p}, device.AvgPool{Pool: p}, device.AvgPoolBackward{Pool: p})
 	}
 	norm := device.BatchNorm{N: 1, H: 1, W: 1, C: 4}
+	pixel := device.PixelCrossEntropy{N: 1, H: 1, W: 1, C: 4, OH: 2}
+	unlikely := device.PixelCrossEntropy{N: 1, H: 1, W: 1, C: 4, OH: 2, OW: 2}
+	fewer, weightless := unlikely, unlikely
+	unlikely.Threshold, fewer.MinKept, weightless.Weight = 1.5, -1, math.NaN()
 	return append(ops,
 		norm, device.BatchNormBackward{BatchNorm: norm},
 		device.RunningStats{C: 3, Momentum: 0.1},
@@ -114,6 +119,9 @@ func impossible() []device.Op {
 		device.Slice{Outer: 1, Total: 4, From: 2, Size: 3}, device.Slice{Outer: 1, Total: 4, From: -1, Size: 3},
 		device.Linear{M: 1, K: 0, N: 1},
 		device.FocalLoss{Rows: 0, Classes: 1}, device.SmoothL1{Rows: 1}, device.CrossEntropy{Rows: 1},
+		pixel, device.PixelCrossEntropyBackward{PixelCrossEntropy: pixel}, unlikely, fewer, weightless,
+		device.SigmoidBCE{}, device.SigmoidBCEBackward{}, device.SigmoidBCE{Size: 1, Weight: -1},
+		device.Dropout{P: 0.5}, device.Dropout{Size: 1, P: 1}, device.Dropout{Size: 1, P: -0.1}, device.Dropout{Size: 1, P: math.NaN()}, device.Dropout{Size: 1 << 33, P: 0.5},
 		device.SGD{Of: dense(0)}, device.AdamW{Of: dense(0)}, device.EMA{Of: dense(0)},
 		device.SquaredNorm{Of: dense(0)}, device.SquaredDistance{Of: dense(0)}, device.Add{Of: dense(0)}, device.Fill{Of: dense(0)})
 }

@@ -43,6 +43,7 @@ func kinds() map[string]device.Op {
 		device.AvgPool{}, device.AvgPoolBackward{}, device.GlobalAvgPool{}, device.GlobalAvgPoolBackward{}, device.Add{}, device.Fuse{}, device.FuseBackward{},
 		device.Resize{}, device.ResizeBackward{}, device.Concat{}, device.Slice{}, device.SliceBackward{}, device.Fill{},
 		device.FocalLoss{}, device.FocalLossBackward{}, device.SmoothL1{}, device.SmoothL1Backward{}, device.CrossEntropy{}, device.CrossEntropyBackward{},
+		device.PixelCrossEntropy{}, device.PixelCrossEntropyBackward{}, device.SigmoidBCE{}, device.SigmoidBCEBackward{}, device.Dropout{},
 		device.SGD{}, device.AdamW{}, device.EMA{}, device.SquaredNorm{}, device.SquaredDistance{},
 	} {
 		m[op.Kind()] = op

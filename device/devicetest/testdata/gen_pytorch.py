@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Writes pytorch.json: what PyTorch 1.13 and torchvision 0.14 compute in float64
-for every operation of package device, on small shapes. Run it in this folder.
+for every operation of package device, on small shapes (dropout's mask is computed in
+Python as package device defines it). Run it in this folder.
 
 One case is {kind, op, steps, start, out}: op holds the fields of the Go
 descriptor; steps the inputs of each run; start the first content of outputs that
@@ -227,6 +228,73 @@ for rows, classes, ignore, scale in [(6, 5, 255, 1.0), (4, 3, -100, 80.0), (3, 2
     op = dict(Rows=rows, Classes=classes, IgnoreIndex=ignore)
     emit("crossentropy", op, [[f(logits), ints(labels)]], [f(loss)])
     emit("crossentropy.backward", op, [[f(logits), ints(labels), {"f": [dloss]}]], [f(grad)])
+
+
+# Losses of segmentation. torch gives NaN where every pixel is ignored, we 0: no
+# such case here. MinKept of 0 with a threshold, of more pixels than there are, and
+# in between.
+for (h, w), (oh, ow), c, ignored, threshold, kept in [
+        ((3, 4), (7, 9), 4, 0.3, 0, 0), ((3, 4), (12, 16), 5, 0.0, 0, 0), ((4, 3), (4, 3), 3, 0.3, 0, 0), ((5, 4), (2, 3), 3, 0.2, 0, 0),
+        ((1, 1), (3, 2), 2, 0.2, 0, 0), ((3, 4), (7, 9), 4, 0.3, 0.2, 0), ((3, 4), (7, 9), 4, 0.3, 0.01, 40), ((3, 4), (7, 9), 4, 0.3, 0, 7),
+        ((3, 2), (6, 5), 3, 0.2, 0.1, 1000)]:
+    x, dloss, weight = rnd(2, c, h, w), 0.75, 0.4
+    labels = torch.randint(0, c, (2, oh, ow))
+    labels[torch.rand(labels.shape) < ignored] = 255
+    up = F.interpolate(x, (oh, ow), mode="bilinear", align_corners=False)
+    losses = F.cross_entropy(up, labels, ignore_index=255, reduction="none")
+    valid = labels != 255
+    limit = -1.0
+    if (threshold or kept) and kept < valid.sum():
+        p = torch.exp(-losses.detach()[valid]).sort()[0]
+        bound = max(threshold, float(p[kept - 1])) if kept else threshold
+        keep = valid & (torch.exp(-losses.detach()) <= bound + 1e-12)
+        limit = float(-torch.log(torch.tensor(bound)))
+    else:
+        keep = valid
+    if not (threshold or kept):
+        loss = weight * F.cross_entropy(up, labels, ignore_index=255)
+    else:
+        loss = weight * losses[keep].mean()
+    grad, = torch.autograd.grad(loss, [x], torch.tensor(dloss))
+    op = dict(N=2, H=h, W=w, C=c, OH=oh, OW=ow, IgnoreIndex=255, Weight=weight, Threshold=threshold, MinKept=kept)
+    state = {"f": [weight / int(keep.sum()), limit]}
+    # The gradient's limit lies below the smallest loss that is kept by more than
+    # rounding.
+    lower = {"f": [state["f"][0], limit - 1e-9]}
+    emit("pixel_crossentropy", op, [[act(x), ints(labels)]], [f(loss), state])
+    emit("pixel_crossentropy.backward", op, [[act(x), ints(labels), lower, {"f": [dloss]}]], [act(grad)])
+
+for scale in (1.0, 40.0):
+    x, target, weight, dloss = rnd(11), torch.rand(11), 2.5, 0.75
+    if scale != 1:
+        x = (x.detach().sign() * scale).requires_grad_()
+    target[:3] = torch.tensor([0.0, 1.0, 0.5])
+    loss = weight * F.binary_cross_entropy_with_logits(x, target)
+    grad, = torch.autograd.grad(loss, [x], torch.tensor(dloss))
+    op = dict(Size=11, Weight=weight)
+    emit("sigmoid_bce", op, [[f(x), f(target)]], [f(loss)])
+    emit("sigmoid_bce.backward", op, [[f(x), f(target), {"f": [dloss]}]], [f(grad)])
+
+
+def kept(n, p, seed, step):
+    """The mask as device.Dropout documents it, in Python's integers."""
+    M, m = (1 << 64) - 1, (1 << 32) - 1
+    z = (seed + (step + 1) * 0x9E3779B97F4A7C15) & M
+    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & M
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & M
+    z ^= z >> 31
+    a, b = z & m, z >> 32
+
+    def mix(x):
+        x = ((x ^ x >> 16) * 0x85EBCA6B) & m
+        x = ((x ^ x >> 13) * 0xC2B2AE35) & m
+        return x ^ x >> 16
+    return torch.tensor([float(mix((mix(i ^ a) + b) & m) >= round(p * 2 ** 32)) for i in range(n)])
+
+
+for p, seed, step in [(0.5, 0xFEDCBA9876543210, 0), (0.1, 3, 12345), (0.0, 5, 1)]:
+    x = rnd(40)
+    emit("dropout", dict(Size=40, P=p, Seed=seed), [[f(x), {"i": [step]}]], [f(x * kept(40, p, seed, step) / (1 - p))])
 
 
 def train(kind, op, make, slots, betas=(0.0, 0.0)):
