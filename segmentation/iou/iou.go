@@ -49,20 +49,14 @@ func (e *Evaluator) Process(gt, pred []uint8) error {
 	if len(gt) != len(pred) {
 		return fmt.Errorf("iou: the ground truth has %d pixels, the prediction %d", len(gt), len(pred))
 	}
-	var counts [1 << 16]uint32
-	for from := 0; from < len(gt); from += 1 << 30 {
-		to := min(len(gt), from+1<<30)
-		Count(&counts, gt[from:to], pred[from:to])
-		if err := e.add(&counts); err != nil {
-			return err
-		}
-		if to < len(gt) {
-			clear(counts[:])
-		}
+	if len(gt) >= 1<<32 {
+		return fmt.Errorf("iou: an image of %d pixels", len(gt))
 	}
-	e.mu.Lock()
-	e.images++
-	e.mu.Unlock()
+	counts := new([1 << 16]uint32)
+	Count(counts, gt, pred)
+	if err := e.add(counts); err != nil {
+		return err
+	}
 	return nil
 }
 
@@ -96,6 +90,7 @@ func (e *Evaluator) add(counts *[1 << 16]uint32) error {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.images++
 	for g := range n {
 		row := e.matrix[g*(n+1):][:n+1]
 		for p := range n {
