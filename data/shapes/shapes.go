@@ -1,7 +1,8 @@
-// Package shapes draws a procedural detection data set in COCO form: six classes
-// of shapes with plain, graded, striped and patchy fills on noisy backgrounds,
-// small to large, overlapping and cut off by the image's edge. It is small
-// enough to learn in minutes and needs no download.
+// Package shapes draws a procedural data set for detection, in COCO form, and for
+// segmentation, as label maps: six classes of shapes with plain, graded, striped
+// and patchy fills on noisy backgrounds, small to large, overlapping and cut off
+// by the image's edge. It is small enough to learn in minutes and needs no
+// download.
 package shapes
 
 import (
@@ -26,11 +27,16 @@ type Options struct {
 	Seed          uint64
 	// PNG stores the images without loss; the default is JPEG at quality 92.
 	PNG bool
+	// Labels writes label maps, too: see LabelDir.
+	Labels bool
 	// Overwrite replaces a data set that is already in the folder.
 	Overwrite bool
 	// Progress, if not nil, is called after each image, from several goroutines.
 	Progress func()
 }
+
+// The sides that images can have, pixels.
+const minSide, maxSide = 32, 4096
 
 // Layout of the folder that Write makes, and of any part name in it.
 const (
@@ -52,9 +58,9 @@ type Counts struct {
 	PerClass                              []int
 }
 
-// Write draws the data set into dir: train/, val/ and annotations/. Each
-// annotation file is written last and atomically, so one that exists is
-// complete. Boxes and polygons enclose the whole shape inside the image, hidden
+// Write draws the data set into dir: train/, val/, annotations/ and, if asked
+// for, labels/. Each annotation file is written last and atomically, so one that
+// exists is complete. Boxes and polygons enclose the whole shape inside the image, hidden
 // parts included; at least 70 % of each shape is visible.
 func Write(ctx context.Context, dir string, o Options) (train, val Counts, err error) {
 	if o.Width == 0 {
@@ -66,13 +72,17 @@ func Write(ctx context.Context, dir string, o Options) (train, val Counts, err e
 	switch {
 	case o.Train < 1 || o.Val < 0:
 		return train, val, fmt.Errorf("shapes: %d training and %d validation images; need at least 1 and 0", o.Train, o.Val)
-	case min(o.Width, o.Height) < 32 || max(o.Width, o.Height) > 4096:
-		return train, val, fmt.Errorf("shapes: image size %dx%d must be within 32 and 4096", o.Height, o.Width)
+	case min(o.Width, o.Height) < minSide || max(o.Width, o.Height) > maxSide:
+		return train, val, fmt.Errorf("shapes: image size %dx%d must be within %d and %d", o.Height, o.Width, minSide, maxSide)
 	}
 	if !o.Overwrite {
 		for _, part := range []string{TrainPart, ValPart} {
 			if _, err := os.Stat(InstancesFile(dir, part)); err == nil {
-				return train, val, fmt.Errorf("shapes: %s exists; remove it or overwrite it", InstancesFile(dir, part))
+				hint := ""
+				if o.Labels && !HasLabels(dir, part) {
+					hint = " (label maps can be added to it)"
+				}
+				return train, val, fmt.Errorf("shapes: %s exists; remove it or overwrite it%s", InstancesFile(dir, part), hint)
 			}
 		}
 	}
@@ -135,14 +145,56 @@ func writePart(ctx context.Context, dir, part string, stream uint64, n int, o Op
 			return c, fmt.Errorf("shapes: %w", err)
 		}
 	}
-	// Drawn in parallel, gathered in order: image i depends on seed and i only.
-	objects := make([][]object, n)
-	name := func(i int) string {
-		if o.PNG {
-			return fmt.Sprintf("%06d.png", i+1)
-		}
-		return fmt.Sprintf("%06d.jpg", i+1)
+	if err := discard(dir, part); err != nil {
+		return c, fmt.Errorf("shapes: %w", err)
 	}
+	if o.Labels {
+		if err := os.MkdirAll(LabelDir(dir, part), 0o777); err != nil {
+			return c, fmt.Errorf("shapes: %w", err)
+		}
+	}
+	objects, err := drawAll(ctx, n, o.Width, o.Height, o.Seed, stream, func(i int, s *scene) error {
+		if o.Labels {
+			if err := s.writeLabels(labelFile(dir, part, i)); err != nil {
+				return err
+			}
+		}
+		if err := writeImage(filepath.Join(folder, imageName(i, o.PNG)), s, o.PNG); err != nil {
+			return err
+		}
+		if o.Progress != nil {
+			o.Progress()
+		}
+		return nil
+	})
+	if err != nil {
+		return c, err
+	}
+	for _, list := range objects {
+		for _, ob := range list {
+			c.add(ob)
+		}
+	}
+	c.Images = n
+	if o.Labels {
+		if err := writeLabelInfo(dir, part, n); err != nil {
+			return c, err
+		}
+	}
+	return c, writeJSON(InstancesFile(dir, part), annotate(part, o, objects))
+}
+
+func imageName(i int, png bool) string {
+	if png {
+		return fmt.Sprintf("%06d.png", i+1)
+	}
+	return fmt.Sprintf("%06d.jpg", i+1)
+}
+
+// drawAll draws the images of a part in parallel, hands each to finish and
+// returns their objects in order: image i depends on seed, stream and i only.
+func drawAll(ctx context.Context, n, w, h int, seed, stream uint64, finish func(i int, s *scene) error) ([][]object, error) {
+	objects := make([][]object, n)
 	work := make(chan int)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -152,14 +204,11 @@ func writePart(ctx context.Context, dir, part string, stream uint64, n int, o Op
 		go func() {
 			defer wg.Done()
 			for i := range work {
-				s := drawScene(o.Width, o.Height, o.Seed, stream, uint64(i))
+				s := drawScene(w, h, seed, stream, uint64(i))
 				objects[i] = s.objects
-				if err := writeImage(filepath.Join(folder, name(i)), s, o.PNG); err != nil {
+				if err := finish(i, s); err != nil {
 					cancel(err)
 					return
-				}
-				if o.Progress != nil {
-					o.Progress()
 				}
 			}
 		}()
@@ -175,29 +224,33 @@ feed:
 	close(work)
 	wg.Wait()
 	if ctx.Err() != nil {
-		return c, fmt.Errorf("shapes: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("shapes: %w", context.Cause(ctx))
 	}
+	return objects, nil
+}
 
+func description(part string) string { return "ManVision shapes, " + part }
+
+// annotate makes the annotation file's contents.
+func annotate(part string, o Options, objects [][]object) instances {
 	var set instances
-	set.Info.Description = "ManVision shapes, " + part
+	set.Info.Description = description(part)
 	set.Info.Seed = o.Seed
 	for k, name := range Classes {
 		set.Categories = append(set.Categories, categoryRecord{k + 1, name, "shape"})
 	}
 	for i, list := range objects {
-		set.Images = append(set.Images, imageRecord{i + 1, name(i), o.Width, o.Height})
+		set.Images = append(set.Images, imageRecord{i + 1, imageName(i, o.PNG), o.Width, o.Height})
 		for _, ob := range list {
 			a := record(ob)
 			a.ID, a.ImageID = len(set.Annotations)+1, i+1
 			set.Annotations = append(set.Annotations, a)
-			c.add(ob)
 		}
 	}
-	c.Images = n
 	if set.Annotations == nil {
 		set.Annotations = []annotationRecord{}
 	}
-	return c, writeJSON(InstancesFile(dir, part), set)
+	return set
 }
 
 // record rounds the polygon first and measures it then, so that box, area and
