@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"manvision/data/augment"
+	"manvision/data/labelmap"
 )
 
 // pipeline is one uninterrupted run of a loader: a planner that decides each
@@ -128,7 +129,7 @@ func (p *pipeline) plan(step int64) {
 		if l.labels != nil {
 			rest := pd.batch.Labels[len(indices)*c.H*c.W:]
 			for i := range rest {
-				rest[i] = ignoreLabel
+				rest[i] = labelmap.Ignore
 			}
 		}
 		pd.left.Store(int32(len(indices)))
@@ -270,10 +271,10 @@ func (l *Loader) drawLabels(w *worker, index int, item Item, p *augment.Params, 
 	if w.labels, err = l.labels.Labels(index, w.labels); err != nil {
 		return err
 	}
-	err = p.FitCrop(l.cfg.Augment.Crop, w.labels, ignoreLabel)
+	err = p.FitCrop(l.cfg.Augment.Crop, w.labels, labelmap.Ignore)
 	if err == nil {
 		size := b.H * b.W
-		err = p.DrawLabels(w.labels, b.Labels[slot*size:(slot+1)*size], b.H, b.W, ignoreLabel)
+		err = p.DrawLabels(w.labels, b.Labels[slot*size:(slot+1)*size], b.H, b.W, labelmap.Ignore)
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w (image %s)", item.LabelPath, err, item.Path)

@@ -76,5 +76,3 @@ type Batch struct {
 	Epoch   int64 // from 0
 	Step    int64 // global, from 0
 }
-
-const ignoreLabel = 255

@@ -11,7 +11,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-
 )
 
 func write(t *testing.T, dir string, o Options) {
