@@ -15,15 +15,30 @@ import (
 // Run with -tags matprofile: gocv then counts the Mats that nobody closed.
 func TestNoMatLeaks(t *testing.T) {
 	before := gocv.MatProfile.Count()
-	src := newMemory(t, 12)
-	if err := os.WriteFile(src.items[2].Path, []byte("no image"), 0o644); err != nil {
-		t.Fatal(err)
+	boxes, labels := newMemory(t, 12), newPairs(t, 12)
+	for _, path := range []string{boxes.items[2].Path, labels.Set().Pairs[2].Image, labels.Set().Pairs[5].Label} {
+		if err := os.WriteFile(path, []byte("no image"), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	for _, policy := range []BadPolicy{SkipBad, FailOnBad} {
-		cfg := config(4)
-		cfg.OnBad = policy
-		cfg.Augment.Resize = augment.Resize{} // the jitter then works on the decoded image itself
-		l := newLoader(t, src, cfg)
+	plain := config(4)
+	plain.Augment.Resize = augment.Resize{} // the jitter then works on the decoded image itself
+	crops := labelConfig(4)
+	crops.Augment.Photometric = true
+	unscaled := crops // windows of the decoded image itself
+	unscaled.Augment.Scale = [2]float64{}
+	cubic := crops // windows of the whole, resized
+	cubic.Augment.Interpolation = augment.Cubic
+	for _, run := range []struct {
+		src    Source
+		cfg    LoaderConfig
+		policy BadPolicy
+	}{
+		{boxes, plain, SkipBad}, {boxes, plain, FailOnBad},
+		{labels, crops, SkipBad}, {labels, crops, FailOnBad}, {labels, unscaled, SkipBad}, {labels, cubic, SkipBad},
+	} {
+		run.cfg.OnBad = run.policy
+		l := newLoader(t, run.src, run.cfg)
 		for range 20 {
 			b, err := l.Next()
 			if err != nil {
