@@ -1,6 +1,7 @@
 package nn
 
 import (
+	"math"
 	"strings"
 	"testing"
 
@@ -17,6 +18,7 @@ func TestShapeErrors(t *testing.T) {
 	x4, x2, x1 := b.in("x4", 2, 5, 4, 3), b.in("x2", 6, 3), b.in("x1", 3)
 	w := b.filter("w", 1, 4, 3, 3, 3)
 	labels := b.fixed("labels", []int{6}, make([]int32, 6))
+	pixels, one32 := b.fixed("pixels", []int{2, 4, 4}, make([]int32, 32)), b.fixed("one32", []int{1}, []int32{0})
 	norm := b.fixed("norm", []int{1}, []float64{1})
 	bn := func(x, gamma, beta *gorgonia.Node) (*gorgonia.Node, error) {
 		y, _, _, err := BatchNormTrain(x, gamma, beta, 1e-5, true)
@@ -97,6 +99,25 @@ func TestShapeErrors(t *testing.T) {
 		{"smoothl1 of nil", "nil", func() error { return one(SmoothL1(x2, nil, labels, norm, 1)) }},
 		{"cross-entropy of a vector", "cross-entropy", func() error { return one(CrossEntropy(x1, labels, 255)) }},
 		{"cross-entropy labels", "crossentropy: input 1", func() error { return one(CrossEntropy(x4, labels, 255)) }},
+		{"pixel cross-entropy of a matrix", "[N,h,w,C]", func() error { return one(PixelCrossEntropy(x2, pixels, PixelLoss{Weight: 1})) }},
+		{"pixel cross-entropy flat labels", "[N,H,W]", func() error { return one(PixelCrossEntropy(x4, labels, PixelLoss{Weight: 1})) }},
+		{"pixel cross-entropy batch", "same N", func() error { return one(PixelCrossEntropy(b.in("n3", 3, 2, 2, 3), pixels, PixelLoss{Weight: 1})) }},
+		{"pixel cross-entropy float labels", "input 1", func() error { return one(PixelCrossEntropy(x4, b.in("fm", 2, 4, 4), PixelLoss{Weight: 1})) }},
+		{"pixel cross-entropy weight", "weight", func() error { return one(PixelCrossEntropy(x4, pixels, PixelLoss{Weight: -1})) }},
+		{"pixel cross-entropy threshold", "probability", func() error {
+			return one(PixelCrossEntropy(x4, pixels, PixelLoss{Weight: 1, OHEM: OHEM{Threshold: 2}}))
+		}},
+		{"pixel cross-entropy kept", "negative", func() error {
+			return one(PixelCrossEntropy(x4, pixels, PixelLoss{Weight: 1, OHEM: OHEM{MinKept: -1}}))
+		}},
+		{"pixel cross-entropy of nil", "nil", func() error { return one(PixelCrossEntropy(x4, nil, PixelLoss{Weight: 1})) }},
+		{"sigmoid cross-entropy shapes", "differ", func() error { return one(SigmoidBCE(x4, x2, 1)) }},
+		{"sigmoid cross-entropy labels", "input 1", func() error { return one(SigmoidBCE(b.in("p6", 6), labels, 1)) }},
+		{"sigmoid cross-entropy weight", "weight", func() error { return one(SigmoidBCE(x2, x2, math.NaN())) }},
+		{"sigmoid cross-entropy of nil", "nil", func() error { return one(SigmoidBCE(nil, x2, 1)) }},
+		{"dropout of all", "less than 1", func() error { return one(Dropout(x2, one32, 1, 0)) }},
+		{"dropout step", "dropout: input 1", func() error { return one(Dropout(x2, norm, 0.5, 0)) }},
+		{"dropout of nil", "nil", func() error { return one(Dropout(nil, one32, 0.5, 0)) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			defer func() {
@@ -134,6 +155,12 @@ func TestLayerErrors(t *testing.T) {
 		{"conv with more groups than channels", func(b *bench) *gorgonia.Node {
 			return b.g.Conv(b.in("x", 1, 2, 2, 3), "layer", Layer{Out: 8, Kernel: 1, ConvOptions: ConvOptions{Groups: 4}})
 		}},
+		{"dropout of all", func(b *bench) *gorgonia.Node { return b.g.Dropout(b.in("x", 3), "layer", 1) }},
+		{"dropout of less than nothing", func(b *bench) *gorgonia.Node {
+			b.g.Mode = Eval
+			return b.g.Dropout(b.in("x", 3), "layer", -0.1)
+		}},
+		{"dropout of nothing", func(b *bench) *gorgonia.Node { return b.g.Dropout(nil, "layer", 0.5) }},
 		{"shape differs from the store's", func(b *bench) *gorgonia.Node {
 			x := b.in("x", 1, 2, 2, 3)
 			b.g.Conv(x, "layer", Layer{Out: 2, Kernel: 1})

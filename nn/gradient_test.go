@@ -321,6 +321,32 @@ func TestGradients(t *testing.T) {
 			l := b.fixed("labels", []int{8}, []int32{2, 0, 255, 1, 2, 2, 0, 255})
 			return b.must(CrossEntropy(b.in("x", 2, 2, 2, 3), l, 255))
 		}},
+		{"pixel-crossentropy", func(b *bench) *gorgonia.Node {
+			l := b.fixed("labels", []int{2, 3, 4}, mapLabels(24))
+			return b.must(PixelCrossEntropy(b.in("x", 2, 3, 4, 3), l, PixelLoss{Ignore: 255, Weight: 0.4}))
+		}},
+		{"pixel-crossentropy/upsampled", func(b *bench) *gorgonia.Node {
+			l := b.fixed("labels", []int{2, 9, 11}, mapLabels(198))
+			return b.must(PixelCrossEntropy(b.in("x", 2, 3, 4, 3), l, PixelLoss{Ignore: 255, Weight: 1}))
+		}},
+		{"pixel-crossentropy/mined", func(b *bench) *gorgonia.Node {
+			l := b.fixed("labels", []int{1, 9, 11}, mapLabels(99))
+			return b.must(PixelCrossEntropy(b.in("x", 1, 3, 4, 3), l, PixelLoss{Ignore: 255, Weight: 1, OHEM: OHEM{Threshold: 0.2, MinKept: 30}}))
+		}},
+		{"sigmoid-bce", func(b *bench) *gorgonia.Node {
+			target := random(24, "target")
+			for i := range target {
+				target[i] = math.Abs(target[i])
+			}
+			return b.must(SigmoidBCE(b.in("x", 2, 3, 4), b.fixed("target", []int{2, 3, 4}, target), 2))
+		}},
+		{"dropout", func(b *bench) *gorgonia.Node {
+			return b.project("y", b.g.Dropout(b.in("x", 2, 5, 3), "drop", 0.4))
+		}},
+		{"dropout/twice", func(b *bench) *gorgonia.Node {
+			x := b.in("x", 2, 5, 3)
+			return b.project("y", b.g.Add(b.g.Dropout(x, "one", 0.4), b.g.Dropout(x, "two", 0.2)))
+		}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -332,6 +358,17 @@ func TestGradients(t *testing.T) {
 			b.verify(loss)
 		})
 	}
+}
+
+// mapLabels are n labels of three classes, every fifth ignored.
+func mapLabels(n int) []int32 {
+	l := make([]int32, n)
+	for i := range l {
+		if l[i] = int32(i*i%7) % 3; i%5 == 4 {
+			l[i] = 255
+		}
+	}
+	return l
 }
 
 // TestGradientOfResidualUnit goes through a whole unit with a projection and a
