@@ -99,8 +99,8 @@ func (c *Config) checkSegmentation(fault func(key, format string, args ...any)) 
 		for _, key := range []string{"aspp_channels", "aspp_rates", "dropout"} {
 			c.idle("model.segmentation."+key, "with head fcn, which has no ASPP", fault)
 		}
-	} else if c.Train.Batch == 1 {
-		fault("train.batch", "train.batch is 1; the image pooling of %s is normalised over the batch and needs at least 2 images", m.Head)
+	} else if c.Train.Batch == 1 && c.Model.Norm == "train" {
+		fault("train.batch", "train.batch is 1; the image pooling of %s is normalised over the batch and needs at least 2 images, or model.norm frozen", m.Head)
 	}
 	if c.MANPP.Strategy != "e2e" && c.MANPP.TaskWeight == 0 && c.MANPP.ReconWeight == 0 {
 		fault("manpp.task_weight", "manpp.task_weight and manpp.recon_weight are both 0: local heads would have no loss")
@@ -150,9 +150,6 @@ func (c *Config) checkLabelMaps(fault func(key, format string, args ...any)) {
 		fault("data.segmentation.classes", "data.segmentation.classes has %d names; name the 2 to 255 classes in the order of their values in the label files, from 0", n)
 	} else if d.Segmentation.Ignore < n {
 		fault("data.segmentation.ignore", "data.segmentation.ignore is %d, the value of class %q; it must be %d to 255", d.Segmentation.Ignore, d.Segmentation.Classes[d.Segmentation.Ignore], n)
-	}
-	if d.Format != "shapes" {
-		c.idle("data.shapes", why, fault)
 	}
 	for i, name := range d.Segmentation.Classes {
 		if name == "" || slices.Contains(d.Segmentation.Classes[:i], name) {

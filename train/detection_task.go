@@ -28,14 +28,14 @@ func (detectionTask) Prepare(ctx context.Context, cfg *config.Config, say func(s
 	if _, err := os.Stat(d.Path(d.Val.Annotations)); err == nil {
 		return nil
 	}
-	return writeShapes(ctx, d, say)
+	return writeShapes(ctx, d, false, say)
 }
 
-// writeShapes draws the procedural data set of a recipe.
-func writeShapes(ctx context.Context, d config.Data, say func(string)) error {
+// writeShapes draws the procedural data set of a recipe, with label maps or without.
+func writeShapes(ctx context.Context, d config.Data, labels bool, say func(string)) error {
 	say(fmt.Sprintf("writing %d + %d images of shapes to %s", d.Shapes.Train, d.Shapes.Val, d.Root))
 	_, _, err := shapes.Write(ctx, d.Root, shapes.Options{
-		Train: d.Shapes.Train, Val: d.Shapes.Val, Width: d.Shapes.Size, Height: d.Shapes.Size, Seed: d.Shapes.Seed, Overwrite: true})
+		Train: d.Shapes.Train, Val: d.Shapes.Val, Width: d.Shapes.Size, Height: d.Shapes.Size, Seed: d.Shapes.Seed, Labels: labels, Overwrite: true})
 	return err
 }
 

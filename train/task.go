@@ -81,7 +81,7 @@ type Predictor interface {
 }
 
 // tasks are all that a recipe can name.
-var tasks = map[string]Task{"detection": detectionTask{}}
+var tasks = map[string]Task{"detection": detectionTask{}, "segmentation": segmentationTask{}}
 
 // TaskOf returns the task that a recipe names.
 func TaskOf(cfg *config.Config) (Task, error) { return taskNamed(cfg.Task) }

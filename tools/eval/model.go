@@ -9,6 +9,7 @@ import (
 	"manvision/config"
 	"manvision/data/augment"
 	"manvision/data/coco"
+	"manvision/data/labelmap"
 	"manvision/internal/cli"
 	"manvision/report/progress"
 	"manvision/train"
@@ -47,10 +48,11 @@ func runModel(ctx context.Context, o *modelOptions) error {
 		s, err = m.Predictor.Score(ctx, src, o.progress())
 	}
 	var image *augment.ImageError
+	var label *labelmap.InputError
 	switch {
 	case ctx.Err() != nil:
 		return errors.New("stopped before the end: nothing was written")
-	case errors.As(err, &image):
+	case errors.As(err, &image) || errors.As(err, &label):
 		return cli.Input(fmt.Errorf("%w; repair it or leave bad images out with --set data.on_bad_image=skip", err))
 	case err != nil:
 		return err

@@ -11,6 +11,7 @@ import (
 
 	"manvision/config"
 	"manvision/data/augment"
+	"manvision/data/labelmap"
 	"manvision/device"
 	"manvision/internal/cli"
 	"manvision/report"
@@ -75,11 +76,12 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 		r.DataWait = res.Stats.Wait.Seconds() / r.Train
 	}
 	var image *augment.ImageError
+	var label *labelmap.InputError
 	switch {
 	case errors.Is(err, train.ErrInterrupted):
 		r.Status = "stopped"
 		err = fmt.Errorf("stopped after step %d of %d; everything is in %s; go on with:\n  %s", res.Step, outline.Steps, res.Checkpoint, o.resumeLine())
-	case errors.As(err, &image):
+	case errors.As(err, &image) || errors.As(err, &label):
 		r.Status, err = "failed", cli.Input(fmt.Errorf("%w; repair it or leave bad images out with --set data.on_bad_image=skip", err))
 	case err != nil:
 		r.Status = "failed"
