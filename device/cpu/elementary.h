@@ -3,7 +3,7 @@
 #ifndef MV_ELEMENTARY_H
 #define MV_ELEMENTARY_H
 
-#include <stdint.h>
+#include "loops.h" // before the functions: its options must be theirs, or they are not inlined
 
 // exp_neg is e^x for x <= 0; below -87.3 it is flushed to about 1e-38. x = k·ln 2
 // + r, Taylor's series of e^r for |r| <= ln 2 / 2.
