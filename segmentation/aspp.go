@@ -16,6 +16,7 @@ type aspp struct {
 	rates    []int
 	channels int
 	dropout  float64
+	frozen   bool // running statistics for the norm of the pooled image
 }
 
 // forward maps x [N,h,w,C] to [N,h,w,channels].
@@ -40,6 +41,9 @@ func (a aspp) forward(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.No
 // pooled is the image branch: the mean of every map through a 1x1 convolution,
 // spread over the map again.
 func (a aspp) pooled(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node {
+	frozen := g.FrozenNorm
+	g.FrozenNorm = frozen || a.frozen
+	defer func() { g.FrozenNorm = frozen }()
 	n, h, w, c := x.Shape()[0], x.Shape()[1], x.Shape()[2], x.Shape()[3]
 	if n == 1 && g.Mode == nn.Train && !g.FrozenNorm {
 		g.Fail(fmt.Errorf("%s2: the batch norm of the image pooling has one value an image, so a batch of 1 has no variance; use a batch of at least 2 or frozen norms", prefix))

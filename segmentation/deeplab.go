@@ -12,8 +12,8 @@ const lowLevel = 48
 
 // deeplab is DeepLabV3's head on x [N,h,w,C]: ASPP, a 3x3 convolution, the
 // classifier. It returns logits [N,h,w,Classes].
-func (s *Net) deeplab(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node {
-	y := aspp{rates: s.rates(), channels: s.width(), dropout: s.Dropout}.forward(g, x, prefix+"0.")
+func (s *Net) deeplab(g *nn.Graph, x *gorgonia.Node, pyramid aspp, prefix string) *gorgonia.Node {
+	y := pyramid.forward(g, x, prefix+"0.")
 	y = g.ConvNorm(y, prefix+"1", prefix+"2", conv3(s.width()), true)
 	return g.Conv(y, prefix+"4", classify(s.Classes))
 }
@@ -22,11 +22,11 @@ func (s *Net) deeplab(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.No
 // of layer1 [N,H,W,C], and refined together with 48 channels of it by two 3x3
 // convolutions (Chen et al. 2018, §3.1 and table 2). It returns logits
 // [N,H,W,Classes].
-func (s *Net) deeplabPlus(g *nn.Graph, x, low *gorgonia.Node, prefix string) *gorgonia.Node {
+func (s *Net) deeplabPlus(g *nn.Graph, x, low *gorgonia.Node, pyramid aspp, prefix string) *gorgonia.Node {
 	if g.Err() != nil {
 		return nil
 	}
-	y := aspp{rates: s.rates(), channels: s.width(), dropout: s.Dropout}.forward(g, x, prefix+"aspp.")
+	y := pyramid.forward(g, x, prefix+"aspp.")
 	z := g.ConvNorm(low, prefix+"low_level.0", prefix+"low_level.1", nn.Layer{Out: lowLevel, Kernel: 1, Init: nn.FrameworkDefault}, true)
 	y = g.Resize(y, low.Shape()[1], low.Shape()[2], device.Bilinear)
 	y = g.Concat(3, y, z)

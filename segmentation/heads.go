@@ -13,8 +13,8 @@ import (
 // targets' storage.
 type heads struct {
 	net     *Net
-	frozen  bool // norms, see NewHeads
-	n, h, w int
+	frozen  bool // norm of the pooled image, see NewHeads
+	h, w    int
 	targets *Targets
 }
 
@@ -38,7 +38,7 @@ func (s *Net) NewHeads(m *manpp.Model, n, h, w int) (manpp.Heads, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &heads{net: s, frozen: m.FrozenNorm, n: n, h: h, w: w, targets: t}, nil
+	return &heads{net: s, frozen: m.FrozenNorm, h: h, w: w, targets: t}, nil
 }
 
 // TargetsOf returns the targets' storage of heads that NewHeads made.
@@ -77,7 +77,7 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 // in the final block, the auxiliary head and its cross-entropy "aux".
 func (h *heads) Final(g *nn.Graph, feats map[int]manpp.Feature) []manpp.Loss {
 	s := h.net
-	losses := []manpp.Loss{h.crossEntropy(g, "ce", s.Outputs(g, feats), 1, s.OHEM)}
+	losses := []manpp.Loss{h.crossEntropy(g, "ce", s.outputs(g, feats, h.frozen), 1, s.OHEM)}
 	if f, ok := feats[3]; ok && s.AuxWeight > 0 {
 		logits := fcn{classes: s.Classes, dropout: s.HeadDropout}.forward(g, f.Node, auxiliaryPrefix)
 		losses = append(losses, h.crossEntropy(g, "aux", logits, s.AuxWeight, nn.OHEM{}))

@@ -144,12 +144,19 @@ func (s *Net) width() int {
 // [N,h,w,Classes], h and w the input's over OutputStride, rounded up; those of
 // DeepLabV3+ have stride 4.
 func (s *Net) Outputs(g *nn.Graph, feats map[int]manpp.Feature) *gorgonia.Node {
+	return s.outputs(g, feats, false)
+}
+
+// outputs is Outputs; frozen keeps the running statistics of the norm of the pooled
+// image, see NewHeads.
+func (s *Net) outputs(g *nn.Graph, feats map[int]manpp.Feature, frozen bool) *gorgonia.Node {
 	x := s.feature(g, feats, 4)
+	pyramid := aspp{rates: s.rates(), channels: s.width(), dropout: s.Dropout, frozen: frozen}
 	switch s.Head {
 	case DeepLabV3:
-		return s.deeplab(g, x, classifierPrefix)
+		return s.deeplab(g, x, pyramid, classifierPrefix)
 	case DeepLabV3Plus:
-		return s.deeplabPlus(g, x, s.feature(g, feats, 1), classifierPrefix)
+		return s.deeplabPlus(g, x, s.feature(g, feats, 1), pyramid, classifierPrefix)
 	case FCN:
 		return fcn{classes: s.Classes, dropout: s.HeadDropout}.forward(g, x, classifierPrefix)
 	}
