@@ -1,5 +1,5 @@
-// Package tinymodel trains a detector in a second, for tests of the commands that
-// need a checkpoint.
+// Package tinymodel trains a detector or a segmentation network in a second, for
+// tests of the commands that need a checkpoint.
 package tinymodel
 
 import (
@@ -33,8 +33,38 @@ eval: {batch: 4, score_threshold: 0.005}
 threads: 2
 `
 
+// segmentationRecipe is recipe for label maps.
+const segmentationRecipe = `name: tiny
+task: segmentation
+model: {backbone: resnet18, width: 16, segmentation: {aspp_channels: 16, aspp_rates: [1, 2, 3], aux_weight: 0}}
+manpp: {strategy: manpp, partition: stages, local_channels: 8}
+data:
+  format: shapes
+  root: shapes
+  shapes: {train: 12, val: 6, size: 64, seed: 3}
+  scale: [1, 1]
+  crop: [64, 64]
+  cat_max_ratio: 1
+  workers: 2
+optim: {lr: 0.01}
+schedule: {name: cosine, warmup_steps: 2}
+train: {batch: 4, steps: 4, log_every: 2}
+threads: 2
+`
+
+// TrainSegmentation is Train of a network that labels pixels; shapes/ has label maps.
+func TrainSegmentation(t testing.TB, dir string) {
+	t.Helper()
+	run(t, dir, segmentationRecipe)
+}
+
 // Train writes recipe.yaml, shapes/ and the checkpoint model.safetensors into dir.
 func Train(t testing.TB, dir string) {
+	t.Helper()
+	run(t, dir, recipe)
+}
+
+func run(t testing.TB, dir, recipe string) {
 	t.Helper()
 	path := filepath.Join(dir, "recipe.yaml")
 	if err := os.WriteFile(path, []byte(recipe), 0o666); err != nil {

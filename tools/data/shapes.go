@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,6 +18,8 @@ type shapesOptions struct {
 	train, val int
 	seed       uint64
 	png, force bool
+	labels     bool
+	add        bool
 	stdout     io.Writer
 	stderr     io.Writer
 }
@@ -25,12 +28,14 @@ func newShapesCmd(runF func(context.Context, *shapesOptions) error) *cobra.Comma
 	o := &shapesOptions{}
 	cmd := &cobra.Command{
 		Use:   "shapes --out DIR",
-		Short: "Draw the shapes detection data set in COCO form",
-		Long: `Draw a procedural detection data set: six classes of shapes, small to large,
-overlapping, on noisy backgrounds. DIR gets train/, val/ and annotations/ in
-COCO's layout. Equal flags give equal files.`,
+		Short: "Draw the shapes data set: COCO boxes and label maps",
+		Long: `Draw a procedural data set for detection and segmentation: six classes of shapes,
+small to large, overlapping, on noisy backgrounds. DIR gets train/, val/ and
+annotations/ in COCO's layout, and labels/train and labels/val with a PNG of class
+indices for each image, 0 the background. Equal flags give equal files.`,
 		Example: `  data shapes --out runs/shapes
-  data shapes --out runs/shapes --images 2000 --val 200 --size 160x160 --seed 7`,
+  data shapes --out runs/shapes --images 2000 --val 200 --size 160x160 --seed 7
+  data shapes --out runs/shapes --add-labels`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
@@ -44,6 +49,8 @@ COCO's layout. Equal flags give equal files.`,
 	f.StringVar(&o.size, "size", "128x128", "image size, height x width in pixels, 32 to 4096")
 	f.Uint64Var(&o.seed, "seed", 1, "seed of everything random")
 	f.BoolVar(&o.png, "png", false, "store images as PNG instead of JPEG")
+	f.BoolVar(&o.labels, "labels", true, "write label maps, too")
+	f.BoolVar(&o.add, "add-labels", false, "only give a data set that is there already the label maps that it lacks")
 	f.BoolVar(&o.force, "force", false, "replace a data set that is already there")
 	return cmd
 }
@@ -51,6 +58,9 @@ COCO's layout. Equal flags give equal files.`,
 func runShapes(ctx context.Context, o *shapesOptions) error {
 	if o.out == "" {
 		return usagef("--out is missing: the folder to write to")
+	}
+	if o.add {
+		return addLabels(ctx, o)
 	}
 	h, w, err := parseSize(o.size)
 	if err != nil {
@@ -62,7 +72,7 @@ func runShapes(ctx context.Context, o *shapesOptions) error {
 	step, done := newBar(o.stderr, o.train+o.val, "drawing")
 	start := time.Now()
 	train, val, err := shapes.Write(ctx, o.out, shapes.Options{
-		Train: o.train, Val: o.val, Height: h, Width: w, Seed: o.seed, PNG: o.png, Overwrite: o.force, Progress: step,
+		Train: o.train, Val: o.val, Height: h, Width: w, Seed: o.seed, PNG: o.png, Labels: o.labels, Overwrite: o.force, Progress: step,
 	})
 	done()
 	if err != nil {
@@ -85,6 +95,24 @@ func runShapes(ctx context.Context, o *shapesOptions) error {
 	}
 	fmt.Fprintf(o.stderr, "wrote %s in %.1f s\n", o.out, time.Since(start).Seconds())
 	return t.Write(o.stdout, report.IsTerminal(o.stdout))
+}
+
+func addLabels(ctx context.Context, o *shapesOptions) error {
+	step, done := newBar(o.stderr, -1, "drawing")
+	n := 0
+	var mu sync.Mutex
+	err := shapes.AddLabels(ctx, o.out, func() {
+		mu.Lock()
+		n++
+		mu.Unlock()
+		step()
+	})
+	done()
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(o.stdout, "%s: %d label maps added\n", o.out, n)
+	return nil
 }
 
 // parseSize reads "HxW".
