@@ -25,7 +25,7 @@ type modelOptions struct {
 // newRoot returns the command with all its subcommands.
 func newRoot(s *cli.Streams) *cobra.Command {
 	root := newModel(s, runModel)
-	root.AddCommand(newCoco(s, runCoco))
+	root.AddCommand(newCoco(s, runCoco), newCityscapes(s, runCityscapes))
 	return root
 }
 
@@ -36,7 +36,7 @@ func newModel(s *cli.Streams, run func(context.Context, *modelOptions) error) *c
 		Short: "Evaluate models and result files",
 		Long: `Evaluates a trained model on the validation data of a recipe: COCO's twelve
 numbers, and average precision per class. 'eval coco' does the same for the
-results file of any detector.
+results file of any detector, 'eval cityscapes' for label maps.
 
 A table is printed on a terminal, "key<tab>value" lines with all digits otherwise.
 
