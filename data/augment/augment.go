@@ -124,6 +124,7 @@ type Renderer struct {
 	scale, shift [3]float32
 	file         []byte
 	src, in, hsv gocv.Mat
+	png          pngDecoder
 	opened       bool // src holds the image to draw
 	// Times sums up over all images.
 	Times Times
@@ -134,7 +135,7 @@ func NewRenderer(cfg Config) (*Renderer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat()}
+	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat(), png: newPNGDecoder()}
 	r.scale, r.shift = cfg.coefficients()
 	return r, nil
 }
@@ -144,6 +145,7 @@ func (r *Renderer) Close() {
 	r.src.Close()
 	r.in.Close()
 	r.hsv.Close()
+	r.png.close()
 }
 
 // Open reads and decodes an image file and returns its size. w and h are the
@@ -161,7 +163,7 @@ func (r *Renderer) open(path string, o DecodeOptions) (int, int, error) {
 	}
 	t1 := time.Now()
 	r.Times.Read += t1.Sub(t0)
-	err = decode(&r.src, path, r.file, o)
+	err = decode(&r.src, r.png, path, r.file, o)
 	r.Times.Decode += time.Since(t1)
 	if err != nil {
 		return 0, 0, err

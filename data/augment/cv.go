@@ -2,7 +2,7 @@ package augment
 
 /*
 #cgo pkg-config: opencv4
-#cgo LDFLAGS: -ljpeg
+#cgo LDFLAGS: -ljpeg -ldeflate
 #cgo CXXFLAGS: -std=c++11 -O3
 #include <stdlib.h>
 #include "cv.h"
@@ -49,6 +49,21 @@ func decodeJPEG(m gocv.Mat, buf []byte, reduce int) (done bool, err error) {
 		return false, nil
 	}
 	return true, errors.New(C.GoString(&msg[0]))
+}
+
+// pngDecoder keeps the memory of decodePNG; close frees it.
+type pngDecoder struct{ s *C.mv_png }
+
+func newPNGDecoder() pngDecoder { return pngDecoder{C.mv_png_new()} }
+
+func (d *pngDecoder) close() {
+	C.mv_png_free(d.s)
+	d.s = nil
+}
+
+// decode decodes a PNG into m. It is false for those that are left to decodeInto.
+func (d pngDecoder) decode(m gocv.Mat, buf []byte) bool {
+	return d.s != nil && C.mv_decode_png(d.s, unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&buf[0])), C.long(len(buf))) == 0
 }
 
 // plane is a view of an 8-bit BGR Mat's pixels.

@@ -16,6 +16,15 @@ int mv_decode(void *mat, const unsigned char *buf, long n, int flags, char *msg,
 // form it leaves to mv_decode (CMYK, YCCK).
 int mv_decode_jpeg(void *mat, const unsigned char *buf, long n, int reduce, char *msg, int msglen);
 
+// mv_png is what decoding PNGs keeps from file to file.
+typedef struct mv_png mv_png;
+mv_png *mv_png_new(void);
+void mv_png_free(mv_png *s);
+
+// mv_decode_png is mv_decode for an 8-bit RGB PNG. 3: another form, or something is
+// wrong with it; mv_decode knows.
+int mv_decode_png(mv_png *s, void *mat, const unsigned char *buf, long n);
+
 // mv_shape reads rows, columns, row step in bytes and data pointer of a Mat.
 const unsigned char *mv_shape(void *mat, int *rows, int *cols, long *step);
 

@@ -116,7 +116,7 @@ func inspect(path string, buf []byte, o DecodeOptions) (Header, error) {
 }
 
 // decode turns the file contents buf into BGR pixels in m.
-func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
+func decode(m *gocv.Mat, png pngDecoder, path string, buf []byte, o DecodeOptions) error {
 	bad := func(err error) error { return &ImageError{File: path, Bytes: int64(len(buf)), Err: err} }
 	h, err := inspect(path, buf, o)
 	if err != nil {
@@ -145,6 +145,9 @@ func decode(m *gocv.Mat, path string, buf []byte, o DecodeOptions) error {
 		case done:
 			return checkSize(m, o, h, reduce, bad)
 		}
+	}
+	if h.Format == PNG && png.decode(*m, buf) {
+		return checkSize(m, o, h, reduce, bad)
 	}
 	if err := decodeInto(*m, buf, int(flags)); err != nil {
 		if errors.Is(err, errNotAnImage) {
