@@ -109,7 +109,7 @@ func Legend(img image.Image, swatches []Swatch) image.Image {
 		return img
 	}
 	b := img.Bounds()
-	face := newFace(min(28, max(11, b.Dx()/64)))
+	face := newFace(min(24, max(11, b.Dx()/88)))
 	defer face.Close()
 	line := textHeight(face)
 	box, gap := line*3/4, line/2

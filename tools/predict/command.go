@@ -19,6 +19,12 @@ type options struct {
 	json       string // file, "-" for stdout, "" for none
 	gt         string
 	score      float64
+	scoreGiven bool
+	scales     []float64
+	flip       bool
+	flipGiven  bool
+	window     []int
+	stride     []int
 	skipBad    bool
 	threads    int
 	open       func(threads int) (device.Device, error)
@@ -28,22 +34,35 @@ func newCmd(s *cli.Streams, run func(context.Context, *options) error) *cobra.Co
 	o := &options{streams: s, open: func(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }}
 	cmd := &cobra.Command{
 		Use:   "predict --checkpoint F --input FILE|FOLDER|PATTERN --out DIR",
-		Short: "Detect objects on images",
-		Long: `Detects objects with a trained model and draws them. The checkpoint brings
+		Short: "Detect objects on images, or label their pixels",
+		Long: `Looks at images with a trained model and draws what it finds. The checkpoint brings
 everything: the model, how images are prepared, and the names of the classes.
-Pictures go to the --out folder under their names (.png), the first twelve also
-on one sheet, sheet.png.
+Where a folder holds no image, those of its subfolders are taken.
 
---json writes all detections in COCO's result form, as evaluation would score
-them: from the recipe's eval.score_threshold on. image_id is the position of the
-file, from 0, or, with --gt, the id of the image of that file name.
+A detector's pictures go to the --out folder under the images' names (.png), the
+first twelve also on one sheet, sheet.png. --json writes all detections in COCO's
+result form, as evaluation would score them: from the recipe's
+eval.score_threshold on. image_id is the position of the file, from 0, or, with
+--gt, the id of the image of that file name.
+
+A segmentation network's label maps go to labels/ in the --out folder: one PNG an
+image, under its name, with the values of the data set's own label files (label ids
+for CityScapes: the folder is ready for the benchmark's server and for 'eval
+cityscapes'). overlays/ gets the images with the labels laid over them, sheet.png
+the first twelve images beside what was found, with --gt also beside the ground
+truth and the errors. --json lists each image's classes and their share of it.
+Images are looked at as the recipe's eval.segmentation says; --scales, --flip,
+--window and --stride change that.
 
 Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 		Example: `  predict --checkpoint best.safetensors --input photo.jpg --out found
   predict --checkpoint best.safetensors --input 'photos/*.jpg' --out found --score 0.5
-  predict --checkpoint best.safetensors --input val2017 --out found --gt instances_val2017.json --json results.json`,
+  predict --checkpoint best.safetensors --input val2017 --out found --gt instances_val2017.json --json results.json
+  predict --checkpoint city.safetensors --input cityscapes/leftImg8bit/val --gt cityscapes --out found
+  predict --checkpoint city.safetensors --input cityscapes/leftImg8bit/test --out found --scales 0.75,1,1.25 --flip`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.scoreGiven, o.flipGiven = cmd.Flags().Changed("score"), cmd.Flags().Changed("flip")
 			switch {
 			case o.checkpoint == "":
 				return cli.Usage("--checkpoint is missing: the model's weights; see 'predict --help'")
@@ -63,10 +82,29 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 	f.StringVar(&o.checkpoint, "checkpoint", "", "checkpoint `file`")
 	f.StringVar(&o.input, "input", "", "image `file`, folder of images, or quoted pattern")
 	f.StringVar(&o.out, "out", "", "`folder` for the pictures")
-	f.StringVar(&o.json, "json", "", "write the detections in COCO's result form to `file` (- for stdout)")
-	f.StringVar(&o.gt, "gt", "", "instances `file`: take image ids from it and draw its boxes beside the found ones on the sheet")
-	f.Float64Var(&o.score, "score", 0.3, "least score of a box that is drawn, 0 to 1")
+	f.StringVar(&o.json, "json", "", "write the detections in COCO's result form, or what was found on each image, to `file` (- for stdout)")
+	f.StringVar(&o.gt, "gt", "", "ground truth to draw beside what was found: an instances `file` (image ids are taken from it, too), CityScapes' root, or a folder of label maps")
+	f.Float64Var(&o.score, "score", 0.3, "detector: least score of a box that is drawn, 0 to 1")
+	f.Float64SliceVar(&o.scales, "scales", nil, "segmentation: sizes to look at the image in and average, such as 0.75,1,1.25")
+	f.BoolVar(&o.flip, "flip", false, "segmentation: also look at the mirrored image and average")
+	f.IntSliceVar(&o.window, "window", nil, "segmentation: look through sliding windows of `width,height` pixels")
+	f.IntSliceVar(&o.stride, "stride", nil, "segmentation: pixels between windows, `x,y`; default two thirds of the window")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "leave out files that cannot be read, and count them")
 	f.IntVar(&o.threads, "threads", 0, "processors to use (0: as the recipe says)")
 	return cmd
+}
+
+// viewFlag is the first flag given that only segmentation networks know, "" if none is.
+func (o *options) viewFlag() string {
+	switch {
+	case len(o.scales) > 0:
+		return "scales"
+	case o.flipGiven:
+		return "flip"
+	case len(o.window) > 0:
+		return "window"
+	case len(o.stride) > 0:
+		return "stride"
+	}
+	return ""
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -31,15 +32,12 @@ func findImages(input string) ([]string, error) {
 	if !st.IsDir() {
 		return []string{input}, nil
 	}
-	entries, err := os.ReadDir(input)
+	paths, err := imagesIn(input, false)
+	if err == nil && len(paths) == 0 { // a folder of folders, such as CityScapes' of cities
+		paths, err = imagesIn(input, true)
+	}
 	if err != nil {
 		return nil, cli.Input(err)
-	}
-	var paths []string
-	for _, e := range entries {
-		if !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(e.Name()))) {
-			paths = append(paths, filepath.Join(input, e.Name()))
-		}
 	}
 	if len(paths) == 0 {
 		return nil, cli.Usage("--input %s: the folder holds no image (%s)", input, strings.Join(extensions, " "))
@@ -47,18 +45,38 @@ func findImages(input string) ([]string, error) {
 	return paths, nil
 }
 
+// imagesIn lists the images of a folder, or those of all its subfolders, by name.
+func imagesIn(folder string, deep bool) (paths []string, err error) {
+	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case path == folder:
+		case e.IsDir() && (!deep || strings.HasPrefix(e.Name(), ".")):
+			return fs.SkipDir
+		case !e.IsDir() && slices.Contains(extensions, strings.ToLower(filepath.Ext(path))):
+			paths = append(paths, path)
+		}
+		return nil
+	})
+	return paths, err
+}
+
 func isFolder(path string) bool {
 	st, err := os.Stat(path)
 	return err == nil && st.IsDir()
 }
 
+// sheetName is the file name of the contact sheet.
+const sheetName = "sheet.png"
+
 // pictureNames chooses a file name for every input's picture: its own with .png,
 // and with a number where two would be the same.
 func pictureNames(paths []string) []string {
-	used := map[string]bool{"sheet.png": true}
+	used := map[string]bool{sheetName: true}
 	out := make([]string, len(paths))
 	for i, p := range paths {
-		base := strings.TrimSuffix(filepath.Base(p), filepath.Ext(p))
+		base := stem(p)
 		name := base + ".png"
 		for n := 2; used[strings.ToLower(name)]; n++ {
 			name = fmt.Sprintf("%s-%d.png", base, n)
@@ -68,6 +86,9 @@ func pictureNames(paths []string) []string {
 	}
 	return out
 }
+
+// stem is a file's name without folder and extension.
+func stem(path string) string { return strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)) }
 
 // imageIDs gives every file its id: the position, or that of the ground truth's
 // image of the same file name.

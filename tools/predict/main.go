@@ -1,4 +1,4 @@
-// Command predict detects objects on images.
+// Command predict detects objects on images, or labels their pixels.
 package main
 
 import (

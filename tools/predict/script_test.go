@@ -19,12 +19,17 @@ import (
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"predict": main}) }
 
 func TestScripts(t *testing.T) {
-	dir := t.TempDir()
+	dir, segmentation := t.TempDir(), t.TempDir()
 	tinymodel.Train(t, dir)
+	tinymodel.TrainSegmentation(t, segmentation)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
+			env.Setenv("SEGMENTER", filepath.Join(segmentation, "model.safetensors"))
+			if err := os.CopyFS(filepath.Join(env.WorkDir, "labelled"), os.DirFS(filepath.Join(segmentation, "shapes"))); err != nil {
+				return err
+			}
 			return os.CopyFS(filepath.Join(env.WorkDir, "shapes"), os.DirFS(filepath.Join(dir, "shapes")))
 		},
 		Cmds: clitest.Commands("predict"),
@@ -35,11 +40,14 @@ func TestFlags(t *testing.T) {
 	var got options
 	s := &cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}
 	capture := func(_ context.Context, o *options) error { got = *o; got.streams, got.open = nil, nil; return nil }
-	line := "--checkpoint a --input b --out c --json d --gt e --score 0.5 --skip-bad --threads 2"
+	line := "--checkpoint a --input b --out c --json d --gt e --score 0.5 --skip-bad --threads 2 --scales 0.5,2 --flip=false --window 64,32 --stride 5"
 	if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.OK {
 		t.Fatalf("exit %d: %s", code, s.Err)
 	}
 	if got.checkpoint != "a" || got.input != "b" || got.out != "c" || got.json != "d" || got.gt != "e" || got.score != 0.5 || !got.skipBad || got.threads != 2 {
+		t.Errorf("%+v", got)
+	}
+	if !slices.Equal(got.scales, []float64{0.5, 2}) || got.flip || !got.flipGiven || !got.scoreGiven || !slices.Equal(got.window, []int{64, 32}) || !slices.Equal(got.stride, []int{5}) {
 		t.Errorf("%+v", got)
 	}
 }
