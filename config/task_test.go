@@ -1,8 +1,13 @@
 package config
 
 import (
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"manvision/internal/testdata"
 )
 
 // city is the shortest recipe of segmentation that is right.
@@ -66,5 +71,36 @@ func TestSegmentationFaults(t *testing.T) {
 				t.Errorf("got  %v\nwant %s", err, c.want)
 			}
 		})
+	}
+}
+
+// METHOD §3: mmsegmentation's 40k schedule, which InfoPro follows, and that of [FZ]
+// at 768².
+func TestPublishedSegmentationSchedule(t *testing.T) {
+	for _, depth := range []string{"50", "101"} {
+		for _, size := range []string{"", "_768"} {
+			for _, kind := range []string{"bp", "manpp_k2", "manpp_k4"} {
+				name := "deeplabv3_r" + depth + size + "_" + kind
+				c, err := Load(filepath.Join(testdata.Root(), "configs/segmentation", name+".yaml"), nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want := []any{"resnet" + depth, "deeplabv3", "sgd", 0.9, 0.01, 0.0, 40000, "poly", 0.9, "cityscapes"}
+				got := []any{c.Model.Backbone, c.Model.Segmentation.Head, c.Optim.Name, c.Optim.Momentum, c.Optim.LR, c.Optim.ClipNorm, c.Train.Steps, c.Schedule.Name, c.Schedule.Power, c.Data.Format}
+				special := []any{8, 5e-4, 1e-4, 8, 512, []int{1024, 512}, []float64{0.5, 2}, 0.4, 1.5}
+				if size != "" {
+					special = []any{2, 1e-4, 1e-6, 16, 256, []int{768, 768}, []float64{1, 1}, 0.0, 0.5}
+				}
+				got = append(got, c.Train.Batch, c.Optim.WeightDecay, c.Schedule.MinLR, c.Model.Segmentation.OutputStride, c.Model.Segmentation.ASPPChannels, c.Data.Crop, c.Data.Scale, c.Model.Segmentation.AuxWeight, c.MANPP.ReconWeight)
+				cuts := map[string][]any{
+					"bp": {"e2e", 0, []string{}}, "manpp_k4": {"manpp", 4, []string{}},
+					"manpp_k2": {"manpp", 2, map[string][]string{"50": {"layer3.2"}, "101": {"layer3.12"}}[depth]},
+				}[kind]
+				got = append(got, c.MANPP.Strategy, c.MANPP.Blocks, append([]string{}, c.MANPP.Cuts...))
+				if d := cmp.Diff(append(append(want, special...), cuts...), got); d != "" {
+					t.Errorf("%s: %s", name, d)
+				}
+			}
+		}
 	}
 }
