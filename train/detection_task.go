@@ -87,6 +87,23 @@ func (detectionTask) ReadClasses(raw json.RawMessage) (Classes, error) {
 	return categories{ids}, nil
 }
 
+// CountClasses implements Task.
+func (detectionTask) CountClasses(cfg *config.Config) (int, error) {
+	d := cfg.Data
+	if d.Format == "shapes" {
+		return len(shapes.Classes), nil
+	}
+	path := d.Path(d.Train.Annotations)
+	if _, err := os.Stat(path); d.Root == "" || err != nil {
+		return 0, nil
+	}
+	ds, err := coco.Read(path, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	if err != nil {
+		return 0, err
+	}
+	return ds.IDs.Len(), nil
+}
+
 // Numbered implements Task.
 func (detectionTask) Numbered(n int) Classes {
 	cats := make([]coco.Category, n)

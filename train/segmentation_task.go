@@ -92,6 +92,17 @@ func (segmentationTask) ReadClasses(raw json.RawMessage) (Classes, error) {
 	return c, nil
 }
 
+// CountClasses implements Task.
+func (segmentationTask) CountClasses(cfg *config.Config) (int, error) {
+	switch cfg.Data.Format {
+	case "cityscapes":
+		return len(cityscapes.ClassList()), nil
+	case "shapes":
+		return len(shapes.LabelClasses()), nil
+	}
+	return len(cfg.Data.Segmentation.Classes), nil
+}
+
 // Numbered implements Task.
 func (segmentationTask) Numbered(n int) Classes {
 	c := &LabelClasses{}

@@ -27,6 +27,9 @@ type Task interface {
 	Loader(cfg *config.Config, augmented bool) data.LoaderConfig
 	// ReadClasses reads the classes of a checkpoint, as Classes.MarshalJSON wrote them.
 	ReadClasses(raw json.RawMessage) (Classes, error)
+	// CountClasses is the number of classes as far as the recipe, or its data where
+	// that is there, tells; 0 where it does not.
+	CountClasses(cfg *config.Config) (int, error)
 	// Numbered makes n classes for a plan without data.
 	Numbered(n int) Classes
 	// Build makes the model that a recipe describes for the classes. No memory is

@@ -34,10 +34,10 @@ func newCmd(s *cli.Streams, run func(context.Context, *options) error) *cobra.Co
 	cmd := &cobra.Command{
 		Use:   "train --config C.yaml",
 		Short: "Train a model by a recipe",
-		Long: `Trains the model of a recipe block by block (or end to end, where the recipe says
-so), evaluates it, and leaves in the recipe's output folder: checkpoints/, the
-logs log.jsonl, log.csv and metrics.jsonl, the curves loss.png, result.json and
-the resolved recipe config.yaml.
+		Long: `Trains the model of a recipe, a detector or a segmentation network, block by block
+(or end to end, where the recipe says so), evaluates it, and leaves in the recipe's
+output folder: checkpoints/, the logs log.jsonl, log.csv and metrics.jsonl, the
+curves loss.png, result.json and the resolved recipe config.yaml.
 
 Ctrl-C ends the run after the step it is in, saves a checkpoint and prints the
 command that goes on; a second Ctrl-C ends it at once. A resumed run gives the
@@ -48,7 +48,9 @@ missed; 2 wrong usage, recipe or data.`,
 		Example: `  train --config configs/detection/demo-shapes.yaml
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a --resume
-  train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800`,
+  train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800
+  train --config configs/segmentation/cityscapes6.yaml --set data.root=cityscapes
+  train --config configs/segmentation/deeplabv3_r50_manpp_k4.yaml --plan`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
@@ -64,7 +66,7 @@ missed; 2 wrong usage, recipe or data.`,
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in the output folder")
 	f.BoolVar(&o.plan, "plan", false, "print the memory plan, end to end beside the recipe's blocks, and stop")
 	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
-	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where the data is not there")
+	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where neither the recipe nor its data tells it")
 	f.StringVar(&o.json, "json", "", "write the result or the plan as JSON to `file` (- for stdout, the rest goes to stderr)")
 	return cmd
 }

@@ -3,12 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"manvision/config"
-	"manvision/data/coco"
-	"manvision/data/shapes"
 	"manvision/internal/cli"
 	"manvision/report"
 	"manvision/report/progress"
@@ -46,20 +43,18 @@ func runPlan(o *options, cfg *config.Config) error {
 	return writePlan(out, o.streams.Terminal, p)
 }
 
-// planClasses takes the number of classes from the data where it is there.
+// planClasses takes the number of classes from the recipe or its data where these
+// tell it.
 func planClasses(o *options, cfg *config.Config) (int, error) {
-	if cfg.Data.Format == "shapes" {
-		return len(shapes.Classes), nil
-	}
-	path := cfg.Data.Path(cfg.Data.Train.Annotations)
-	if _, err := os.Stat(path); cfg.Data.Root == "" || err != nil {
-		return o.classes, nil
-	}
-	ds, err := coco.Read(path, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	task, err := train.TaskOf(cfg)
 	if err != nil {
 		return 0, cli.Input(err)
 	}
-	return ds.IDs.Len(), nil
+	n, err := task.CountClasses(cfg)
+	if n == 0 {
+		n = o.classes
+	}
+	return n, cli.Input(err)
 }
 
 // writePlan prints the plan in columns: end to end, the recipe.

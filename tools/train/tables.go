@@ -46,14 +46,17 @@ func amount(images, objects int) string {
 	return fmt.Sprintf("%d images, %d objects", images, objects)
 }
 
-// writeResult prints how the run ended.
-func writeResult(out io.Writer, terminal bool, r *result) {
+// writeResult prints how the run ended; perClass with the numbers of every class.
+func writeResult(out io.Writer, terminal, perClass bool, r *result) {
 	fmt.Fprintln(out)
 	if r.Metrics != nil {
 		if terminal {
 			fmt.Fprintln(out, r.Metrics.Detail.Table())
+			if perClass {
+				fmt.Fprintln(out, r.Metrics.Detail.ClassTable())
+			}
 		} else {
-			r.Metrics.Detail.WritePlain(out, false)
+			r.Metrics.Detail.WritePlain(out, perClass)
 		}
 	}
 	t := report.NewTable("result", r.Name)

@@ -86,7 +86,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 	case err != nil:
 		r.Status = "failed"
 	default:
-		writeResult(out, terminal, r)
+		writeResult(out, terminal, cfg.Task == "segmentation", r)
 		metrics := map[string]float64{}
 		if res.Summary != nil {
 			metrics = res.Summary.Values()
