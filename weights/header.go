@@ -30,6 +30,12 @@ type Info struct {
 	DType      DType
 	Shape      []int
 	begin, end int64 // bytes from the start of the data
+
+	// Of PyTorch files alone.
+	strides []int64   // in elements; nil: the elements lie in row-major order
+	span    int64     // elements from the first to the last of a strided view
+	entry   *zipEntry // whose bytes are exactly this tensor's, with a checksum
+	refused string    // why Read refuses it
 }
 
 // Bytes returns the size of the stored elements.

@@ -16,14 +16,17 @@ const (
 	BF16 DType = "BF16"
 	I64  DType = "I64"
 	I32  DType = "I32"
+	I16  DType = "I16"
+	I8   DType = "I8"
 	U8   DType = "U8"
+	Bool DType = "BOOL"
 )
 
 // dtypeBytes has the size of every element type whose layout is checked; a file
 // may hold tensors of the others, Read refuses them.
 var dtypeBytes = map[DType]int64{
-	F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, U8: 1,
-	"U64": 8, "U32": 4, "U16": 2, "I16": 2, "I8": 1, "BOOL": 1,
+	F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, Bool: 1,
+	"U64": 8, "U32": 4, "U16": 2,
 }
 
 // Tensor is a named array in row-major order. One of the slices holds its
