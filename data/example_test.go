@@ -54,3 +54,44 @@ func ExampleLoader() {
 	// 0 1 4 96 96 3 4
 	// 0 2 4 96 96 3 4
 }
+
+// Images with label maps become batches of equal crops, labels beside pixels.
+func ExampleSegmentation() {
+	dir, err := os.MkdirTemp("", "shapes")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if _, _, err := shapes.Write(context.Background(), dir, shapes.Options{Train: 6, Seed: 1, Labels: true}); err != nil {
+		panic(err)
+	}
+	set, err := shapes.Segmentation(dir, shapes.TrainPart)
+	if err != nil {
+		panic(err)
+	}
+	l, err := data.NewLoader(data.NewSegmentation(set), data.LoaderConfig{
+		Batch: 3, Shuffle: true, Seed: 1, Epochs: 1, Workers: 2, Labels: true,
+		Augment: augment.Config{
+			Scale: [2]float64{0.5, 2}, Crop: augment.Crop{W: 96, H: 64, MaxShare: 0.95},
+			FlipProb: 0.5, Photometric: true,
+		},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	for {
+		b, err := l.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(b.Step, b.N, b.H, b.W, len(b.Images), len(b.Labels))
+		l.Recycle(b)
+	}
+	// Output:
+	// 0 3 64 96 55296 18432
+	// 1 3 64 96 55296 18432
+}

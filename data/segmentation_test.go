@@ -276,3 +276,57 @@ func TestEmptyCanvasesAreIgnored(t *testing.T) {
 		l.Recycle(b)
 	}
 }
+
+// Detection goes through the same scales and windows: boxes stay on the part of
+// the image that is shown, and lead back to source boxes.
+func TestBoxesThroughCrops(t *testing.T) {
+	src := newMemory(t, 9)
+	cfg := config(3)
+	cfg.Augment.Scale, cfg.Augment.Crop = [2]float64{0.5, 2}, augment.Crop{W: 32, H: 24}
+	cfg.MinBox = 2
+	l := newLoader(t, src, cfg)
+	kept, cut, dropped := 0, 0, 0
+	for range 40 {
+		b, err := l.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b.H != 32 || b.W != 32 {
+			t.Fatalf("canvas %dx%d, want 32x32 for a crop of 24x32", b.H, b.W)
+		}
+		for _, s := range b.Samples {
+			item := src.items[s.Index]
+			dropped += s.Dropped
+			for _, box := range s.Boxes {
+				kept++
+				if box[0] < 0 || box[1] < 0 || box[2] > float32(s.InW) || box[3] > float32(s.InH) || box[2]-box[0] < 2 || box[3]-box[1] < 2 {
+					t.Fatalf("box %v on an image of %dx%d", box, s.InW, s.InH)
+				}
+				if s.Flipped {
+					box[0], box[2] = float32(s.InW)-box[2], float32(s.InW)-box[0]
+				}
+				back := [4]float64{
+					(float64(box[0]) + float64(s.CropX)) / s.ScaleX, (float64(box[1]) + float64(s.CropY)) / s.ScaleY,
+					(float64(box[2]) + float64(s.CropX)) / s.ScaleX, (float64(box[3]) + float64(s.CropY)) / s.ScaleY,
+				}
+				inside, whole := false, false
+				for _, o := range item.Boxes {
+					const eps = 1e-3
+					in := back[0] > float64(o[0])-eps && back[1] > float64(o[1])-eps && back[2] < float64(o[2])+eps && back[3] < float64(o[3])+eps
+					inside = inside || in
+					whole = whole || in && back[2]-back[0] > float64(o[2]-o[0])-eps && back[3]-back[1] > float64(o[3]-o[1])-eps
+				}
+				if !inside {
+					t.Fatalf("box %v comes from %v, which is in no box of %v", box, back, item.Boxes)
+				}
+				if !whole {
+					cut++
+				}
+			}
+		}
+		l.Recycle(b)
+	}
+	if kept == 0 || cut == 0 || cut == kept || dropped == 0 {
+		t.Errorf("%d boxes kept, %d of them cut, %d dropped: the test sees too little", kept, cut, dropped)
+	}
+}

@@ -51,3 +51,38 @@ func TestResizeWindow(t *testing.T) {
 		}
 	})
 }
+
+// With any interpolation, a window shows what the whole image shows there.
+func TestWindowOfWhole(t *testing.T) {
+	for _, how := range []Interpolation{Linear, Area, Cubic} {
+		for _, size := range [][2]int{{30, 20}, {60, 40}, {83, 55}} {
+			cfg := identity()
+			cfg.Interpolation = how
+			r, err := NewRenderer(cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			r.src.Close()
+			r.src, r.opened = noisy(60, 40, 1), true
+			w, h := size[0], size[1]
+			whole := make([]float32, w*h*3)
+			if err := r.Draw(Params{SrcW: 60, SrcH: 40, InW: w, InH: h}, whole, h, w); err != nil {
+				t.Fatal(err)
+			}
+			p := Params{SrcW: 60, SrcH: 40, ScaledW: w, ScaledH: h, CropX: 7, CropY: 5, InW: 16, InH: 12, Flip: true}
+			got := make([]float32, p.InW*p.InH*3)
+			if err := r.Draw(p, got, p.InH, p.InW); err != nil {
+				t.Fatal(err)
+			}
+			for y := range p.InH {
+				for x := range p.InW {
+					at := (p.CropY+y)*w + p.CropX + p.InW - 1 - x
+					if a, b := [3]float32(got[(y*p.InW+x)*3:]), [3]float32(whole[at*3:]); a != b {
+						t.Fatalf("interpolation %d to %dx%d: %v at %d,%d of the window, %v in the whole", how, w, h, a, x, y, b)
+					}
+				}
+			}
+		}
+	}
+}
