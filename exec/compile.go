@@ -52,7 +52,10 @@ type Spec struct {
 	// Keep lists nodes whose values can be read by Download after a run.
 	Keep  []*gorgonia.Node
 	Posts []Post
-	Arena *Arena // shared working memory; nil makes an own one
+	// Derived lists storage that the graph reads and that is computed from other
+	// storage (see Derived).
+	Derived []*Derived
+	Arena   *Arena // shared working memory; nil makes an own one
 }
 
 // value is one output of one node, or a view of it.
@@ -73,6 +76,7 @@ type step struct {
 	in, out []*value
 	scratch *span
 	skip    *bool
+	derived *Derived // what the step computes, if that is all
 	name    string
 	nanos   int64
 	runs    int64
@@ -128,6 +132,9 @@ func (c *compiler) compile() (*Program, error) {
 	if err := c.distinct(); err != nil {
 		return nil, err
 	}
+	if err := c.derived(); err != nil {
+		return nil, err
+	}
 	for _, n := range nodes {
 		if err := c.node(n); err != nil {
 			return nil, fmt.Errorf("%s: %w", describe(n), err)
@@ -169,6 +176,13 @@ func (c *compiler) compile() (*Program, error) {
 		p.tensors = append(p.tensors, t)
 		if t.arena != nil && !slices.Contains(p.arenas, t.arena) {
 			p.arenas = append(p.arenas, t.arena)
+		}
+	}
+	for _, s := range c.steps {
+		for _, v := range s.out {
+			if v.ext != nil && !slices.Contains(p.writes, v.ext) {
+				p.writes = append(p.writes, v.ext)
+			}
 		}
 	}
 	p.run = p.runSteps

@@ -24,6 +24,7 @@ type Program struct {
 	skips    map[string]*bool
 	tensors  []*Tensor
 	arenas   []*Arena // that hold some of tensors
+	writes   []*Tensor
 	bytes    int64
 	bound    int64
 	boundGen int
@@ -116,6 +117,7 @@ func (p *Program) Run() error {
 			return err
 		}
 	}
+	p.wrote()
 	return p.dev.Do(p.run)
 }
 
@@ -124,11 +126,14 @@ func (p *Program) runSteps() error {
 		return p.runProfiled()
 	}
 	for _, s := range p.steps {
-		if s.skip != nil && *s.skip {
+		if !s.due() {
 			continue
 		}
 		if err := s.kernel.Run(); err != nil {
 			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
+		}
+		if s.derived != nil {
+			s.derived.seen = s.derived.state()
 		}
 	}
 	return nil
@@ -136,7 +141,7 @@ func (p *Program) runSteps() error {
 
 func (p *Program) runProfiled() error {
 	for _, s := range p.steps {
-		if s.skip != nil && *s.skip {
+		if !s.due() {
 			continue
 		}
 		start := time.Now()
@@ -145,6 +150,9 @@ func (p *Program) runProfiled() error {
 		}
 		s.nanos += time.Since(start).Nanoseconds()
 		s.runs++
+		if s.derived != nil {
+			s.derived.seen = s.derived.state()
+		}
 	}
 	return nil
 }

@@ -23,6 +23,8 @@ type Tensor struct {
 	size int64
 	gen  int // counts allocations and their ends
 
+	writes int // counts uploads, clearings and runs of programs that write it
+
 	arena  *Arena // set when the storage is a part of an arena
 	offset int64
 }
@@ -102,6 +104,7 @@ func (t *Tensor) Upload(src any) error {
 	if err := t.Realize(); err != nil {
 		return err
 	}
+	t.writes++
 	return t.dev.Upload(t.Ptr(), t.Desc, src)
 }
 
@@ -118,6 +121,7 @@ func (t *Tensor) Zero() error {
 	if err := t.Realize(); err != nil {
 		return err
 	}
+	t.writes++
 	return t.dev.Zero(t.Ptr(), t.size)
 }
 

@@ -32,6 +32,8 @@ func (k *kernel) build(op device.Op) error {
 			correction = float64(o.Rows) / float64(o.Rows-1)
 		}
 		return k.loop(C.mv_running, k.arguments(), []int{o.C}, o.Momentum, correction)
+	case device.FoldNorm:
+		return k.foldNorm(o)
 	case device.ReLU:
 		return k.loop(C.mv_relu, k.arguments(), []int{o.Size})
 	case device.ReLUBackward:

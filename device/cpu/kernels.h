@@ -12,6 +12,7 @@ MV_LOOP(mv_bn);
 MV_LOOP(mv_bn_global);
 MV_LOOP(mv_bn_backward);
 MV_LOOP(mv_running);
+MV_LOOP(mv_fold);
 
 MV_LOOP(mv_relu);
 MV_LOOP(mv_relu_backward);

@@ -311,3 +311,21 @@ void mv_running(void **p, const int64_t *n, const double *f) {
 		rv[i] = (float)((1 - m) * rv[i] + m * k * var[i]);
 	}
 }
+
+MV_CLONES static void scale_rows(float *restrict w, const float *restrict k, int64_t lo, int64_t hi, int64_t size) {
+	for (int64_t r = lo; r < hi; r++)
+		for (int64_t i = 0; i < size; i++) w[r * size + i] *= k[r];
+}
+
+// p: filter [O][rest], γ, β, mean, variance, bias, folded bias, scratch for O
+// floats; the filter is scaled in place. n: O, rest, with bias. f: ε.
+MV_LOOP(mv_fold) {
+	const float *gamma = p[1], *beta = p[2], *mean = p[3], *var = p[4], *bias = p[5];
+	float *shift = p[6], *k = p[7];
+	for (int64_t c = 0; c < n[0]; c++) {
+		double s = gamma[c] / sqrt(var[c] + f[0]);
+		k[c] = (float)s;
+		shift[c] = (float)(beta[c] + ((n[2] ? bias[c] : 0.0) - mean[c]) * s);
+	}
+	MV_PARALLEL(n[0], 1, n[0] * n[1] > MV_SMALL, scale_rows(p[0], k, lo, hi, n[1]));
+}

@@ -111,7 +111,7 @@ func convName(o device.Conv) string {
 
 func convCases() []Case {
 	var list []Case
-	for _, o := range convShapes() {
+	for _, o := range append(convShapes(), dilatedShapes()...) {
 		name := convName(o)
 		g := seeded(name)
 		x, w, b, dy := g.of(o.X()), g.of(o.Weight()), g.normal(o.OC, 0, 1), g.of(o.Y())

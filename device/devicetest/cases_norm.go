@@ -30,6 +30,21 @@ func normCases() []Case {
 			Steps: [][]any{{g.normal(o.C, 0, 1), squares(g.normal(o.C, 0, 1))}, {g.normal(o.C, 3, 1), squares(g.normal(o.C, 1, 1))}},
 			Start: map[int][]float64{0: g.normal(o.C, 0, 1), 1: squares(g.normal(o.C, 0, 1))}})
 	}
+	return append(list, foldCases()...)
+}
+
+func foldCases() []Case {
+	var list []Case
+	for i, f := range [][5]int{{1, 1, 1, 1, 1}, {5, 3, 3, 3, 1}, {64, 16, 1, 1, 1}, {33, 48, 3, 3, 1}, {32, 4, 3, 3, 8}, {17, 1, 3, 2, 17}, {64, 3, 7, 7, 1}} {
+		o := device.FoldNorm{Filter: device.Desc{Layout: device.Filter, Shape: f[:4], Groups: f[4]}, Eps: 1e-5, Bias: i%2 == 1}
+		name := fmt.Sprintf("%v bias %v", o.Filter, o.Bias)
+		g, c := seeded(name), f[0]
+		in := []any{g.of(o.Filter), g.normal(c, 1, 0.5), g.normal(c, 0, 0.5), g.normal(c, 0, 1), squares(g.normal(c, 1, 0.2))}
+		if o.Bias {
+			in = append(in, g.normal(c, 0, 1))
+		}
+		list = append(list, Case{Op: o, Name: name, Steps: [][]any{in}, Terms: 1})
+	}
 	return list
 }
 

@@ -112,6 +112,8 @@ func impossible() []device.Op {
 	return append(ops,
 		norm, device.BatchNormBackward{BatchNorm: norm},
 		device.RunningStats{C: 3, Momentum: 0.1},
+		device.FoldNorm{Eps: 1e-5}, device.FoldNorm{Filter: dense(4, 3, 1, 1), Eps: 1e-5},
+		device.FoldNorm{Filter: device.Desc{Layout: device.Filter, Shape: []int{4, 3, 1, 1}}},
 		device.ReLU{}, device.ReLUBackward{}, device.Fuse{}, device.FuseBackward{},
 		device.GlobalAvgPool{N: 1, H: 0, W: 1, C: 1}, device.GlobalAvgPoolBackward{N: 1, H: 0, W: 1, C: 1},
 		device.Resize{N: 1, H: 1, W: 1, C: 1, OH: 0, OW: 1},

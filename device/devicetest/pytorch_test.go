@@ -39,7 +39,7 @@ func kinds() map[string]device.Op {
 	m := map[string]device.Op{}
 	for _, op := range []device.Op{
 		device.Conv{}, device.ConvBackwardData{}, device.ConvBackwardWeights{}, device.Linear{}, device.LinearBackwardData{}, device.LinearBackwardWeights{},
-		device.BatchNorm{}, device.BatchNormBackward{}, device.RunningStats{}, device.ReLU{}, device.ReLUBackward{}, device.MaxPool{}, device.MaxPoolBackward{},
+		device.BatchNorm{}, device.BatchNormBackward{}, device.RunningStats{}, device.FoldNorm{}, device.ReLU{}, device.ReLUBackward{}, device.MaxPool{}, device.MaxPoolBackward{},
 		device.AvgPool{}, device.AvgPoolBackward{}, device.GlobalAvgPool{}, device.GlobalAvgPoolBackward{}, device.Add{}, device.Fuse{}, device.FuseBackward{},
 		device.Resize{}, device.ResizeBackward{}, device.Concat{}, device.Slice{}, device.SliceBackward{}, device.Fill{},
 		device.FocalLoss{}, device.FocalLossBackward{}, device.SmoothL1{}, device.SmoothL1Backward{}, device.CrossEntropy{}, device.CrossEntropyBackward{},

@@ -59,6 +59,7 @@ func Float32() Tolerances {
 		"bn":                    {3e-6, 0},
 		"bn.backward":           {4e-6, 5e-8},
 		"bn.running":            few,
+		"bn.fold":               few,
 		"add":                   few,
 		"fuse":                  few,
 		"fuse.backward":         sum,

@@ -103,6 +103,8 @@ func (d *Device) program(op device.Op) (program, error) {
 		return batchNormBackward(o.BatchNorm), nil
 	case device.RunningStats:
 		return runningStats(o), nil
+	case device.FoldNorm:
+		return foldNorm(o), nil
 	case device.ReLU:
 		return relu(), nil
 	case device.ReLUBackward:

@@ -13,6 +13,7 @@ import json
 
 import torch
 import torch.nn.functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_weights
 from torchvision.ops import sigmoid_focal_loss
 
 torch.set_default_dtype(torch.float64)
@@ -114,6 +115,12 @@ for n, h, w, c, momentum in [(2, 3, 4, 3, 0.1), (2, 1, 1, 2, 0.01)]:
         bn(x)
         steps.append([f(x.mean((0, 2, 3))), f(x.var((0, 2, 3), unbiased=False))])
     emit("bn.running", dict(C=c, Rows=n * h * w, Momentum=momentum), steps, [f(bn.running_mean), f(bn.running_var)], start)
+
+for shape, groups, bias in [((4, 3, 3, 2), 1, False), ((6, 2, 1, 1), 2, True)]:
+    w, b, gamma, beta, mean, var = rnd(*shape), rnd(shape[0]), rnd(shape[0]), rnd(shape[0]), rnd(shape[0]), rnd(shape[0], grad=False).abs() + 0.1
+    folded = fuse_conv_bn_weights(w, b if bias else None, mean, var, 1e-3, gamma, beta)
+    op = dict(Filter=dict(Layout=1, Shape=list(shape), Groups=groups), Eps=1e-3, Bias=bias)
+    emit("bn.fold", op, [[f(t) for t in (w, gamma, beta, mean, var)] + ([f(b)] if bias else [])], [f(t) for t in folded])
 
 pools = [
     (2, 5, 7, 3, (3, 3), (2, 2), (1, 1), False), (1, 6, 5, 2, (3, 2), (2, 2), (1, 0), True), (1, 5, 5, 2, (2, 2), (2, 2), (0, 0), True),
