@@ -208,7 +208,8 @@ func (c *compiler) distinct() error {
 }
 
 // needed returns the nodes that must be computed or read, in an order in which
-// children come first: by id, which Gorgonia counts up as nodes are made.
+// children come first: by id, which Gorgonia counts up as nodes are made, but sums
+// of gradients early (see eager).
 func (c *compiler) needed() (gorgonia.Nodes, error) {
 	seen := map[int64]*gorgonia.Node{}
 	var walk func(n *gorgonia.Node) error
@@ -254,7 +255,49 @@ func (c *compiler) needed() (gorgonia.Nodes, error) {
 		nodes = append(nodes, n)
 	}
 	sort.Slice(nodes, func(i, j int) bool { return nodes[i].ID() < nodes[j].ID() })
-	return nodes, nil
+	return c.eager(nodes), nil
+}
+
+// eager moves every sum of gradients to the place where its last term exists.
+// gorgonia.Grad adds the gradients of a node that several others read when all of
+// them are made, which would keep as many buffers alive as there are readers.
+func (c *compiler) eager(nodes gorgonia.Nodes) gorgonia.Nodes {
+	missing := map[*gorgonia.Node]int{} // terms of sums
+	readers := map[*gorgonia.Node]gorgonia.Nodes{}
+	for _, n := range nodes {
+		if kids := c.children(n); isSum(n, kids) {
+			missing[n] = len(kids)
+			for _, k := range kids {
+				readers[k] = append(readers[k], n)
+			}
+		}
+	}
+	out := make(gorgonia.Nodes, 0, len(nodes))
+	var emit func(n *gorgonia.Node)
+	emit = func(n *gorgonia.Node) {
+		out = append(out, n)
+		for _, s := range readers[n] {
+			if missing[s]--; missing[s] == 0 {
+				emit(s)
+			}
+		}
+	}
+	for _, n := range nodes {
+		if _, sum := missing[n]; !sum {
+			emit(n)
+		}
+	}
+	return out
+}
+
+// isSum recognises the additions of gorgonia.Grad.
+func isSum(n *gorgonia.Node, kids gorgonia.Nodes) bool {
+	if n.Op() == nil || len(kids) != 2 {
+		return false
+	}
+	_, ours := n.Op().(Describer)
+	_, view := n.Op().(Aliaser)
+	return !ours && !view && strings.HasPrefix(n.Op().String(), "+")
 }
 
 func (c *compiler) children(n *gorgonia.Node) gorgonia.Nodes {
@@ -353,9 +396,8 @@ func (c *compiler) descriptor(n *gorgonia.Node, kids gorgonia.Nodes) (device.Op,
 	if d, ok := n.Op().(Describer); ok {
 		return d.Descriptor(), nil
 	}
-	text := n.Op().String()
 	switch {
-	case len(kids) == 2 && strings.HasPrefix(text, "+"):
+	case isSum(n, kids):
 		a, b := c.values[kids[0].ID()][0].desc, c.values[kids[1].ID()][0].desc
 		if a.Elems() != b.Elems() || a.Layout != b.Layout {
 			return nil, fmt.Errorf("sum of %v and %v", a, b)
