@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Header is what a PNG file says of itself before its pixels.
@@ -126,7 +127,7 @@ func open(path string, accept func(Header) *InputError) (image.Image, Header, er
 		return nil, h, unreadable(path, err)
 	}
 	problem := fmt.Sprintf("broken PNG (%v)", err)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "not enough pixel data") {
 		problem = "broken PNG: the file is cut off"
 	}
 	return nil, h, &InputError{Path: path, Kind: Broken, Problem: problem, Err: err}
