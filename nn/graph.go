@@ -38,15 +38,21 @@ type Graph struct {
 	// Recompute trades time for memory: what a batch norm gives to a convolution is
 	// computed once more for the gradient instead of kept (see Recompute).
 	Recompute bool
+	// Fold makes ConvNorm one convolution in Eval mode: its weight and bias are
+	// computed from the parameters and running statistics whenever these changed
+	// (device.FoldNorm). NewGraph sets it to the store's Fold. Such a graph cannot be
+	// differentiated.
+	Fold bool
 	// NormMomentum is the share of the batch in the running statistics.
 	NormMomentum float64
 
-	err    error
-	leaves map[string]*gorgonia.Node
-	bind   map[*gorgonia.Node]*exec.Tensor
-	posts  []exec.Post
-	params []*Var           // trainable, in order of first use
-	nodes  []*gorgonia.Node // of params
+	err     error
+	leaves  map[string]*gorgonia.Node
+	bind    map[*gorgonia.Node]*exec.Tensor
+	posts   []exec.Post
+	derived []*exec.Derived
+	params  []*Var           // trainable, in order of first use
+	nodes   []*gorgonia.Node // of params
 
 	differentiated bool
 }
@@ -56,7 +62,7 @@ const normEps = 1e-5
 
 // NewGraph returns an empty graph over the variables of store.
 func NewGraph(store *Store, mode Mode) *Graph {
-	return &Graph{E: gorgonia.NewGraph(), Store: store, Mode: mode, NormMomentum: 0.1,
+	return &Graph{E: gorgonia.NewGraph(), Store: store, Mode: mode, Fold: store.Fold, NormMomentum: 0.1,
 		leaves: map[string]*gorgonia.Node{}, bind: map[*gorgonia.Node]*exec.Tensor{}}
 }
 
@@ -195,8 +201,14 @@ func (g *Graph) channels(x *gorgonia.Node, name string) int {
 
 // Conv is a convolution layer with parameters name.weight and name.bias.
 func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
+	w, b := g.convParams(x, name, l)
+	return g.try(name, func() (*gorgonia.Node, error) { return Conv2D(x, w, b, l.ConvOptions) })
+}
+
+// convParams are the parameters of a convolution layer; b is nil without bias.
+func (g *Graph) convParams(x *gorgonia.Node, name string, l Layer) (w, b *gorgonia.Node) {
 	if g.err != nil {
-		return nil
+		return nil, nil
 	}
 	init := l.Init
 	if init == nil {
@@ -208,10 +220,9 @@ func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
 		g.Fail(fmt.Errorf("%s: %d groups do not divide %d input channels", name, groups, in))
 	}
 	if g.err != nil {
-		return nil
+		return nil, nil
 	}
-	w := g.Filter(name+".weight", []int{l.Out, in / groups, l.Kernel, l.Kernel}, groups, init)
-	var b *gorgonia.Node
+	w = g.Filter(name+".weight", []int{l.Out, in / groups, l.Kernel, l.Kernel}, groups, init)
 	if l.Bias {
 		bi := l.BiasInit
 		if bi == nil {
@@ -219,7 +230,23 @@ func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
 		}
 		b = g.Weight(name+".bias", []int{l.Out}, bi)
 	}
-	return g.try(name, func() (*gorgonia.Node, error) { return Conv2D(x, w, b, l.ConvOptions) })
+	return w, b
+}
+
+// normParams are the parameters and buffers of a batch norm layer.
+type normParams struct {
+	gamma, beta     *gorgonia.Node
+	mean, variance  *gorgonia.Node // nil where the batch's own statistics are used
+	runMean, runVar *exec.Tensor
+}
+
+func (g *Graph) normParams(name string, channels int) normParams {
+	var p normParams
+	p.gamma = g.Weight(name+".weight", []int{channels}, Constant(1))
+	p.beta = g.Weight(name+".bias", []int{channels}, Constant(0))
+	p.mean, p.runMean = g.buffer(name+".running_mean", channels, 0)
+	p.variance, p.runVar = g.buffer(name+".running_var", channels, 1)
+	return p
 }
 
 // Norm is a batch norm layer with parameters name.weight, name.bias and buffers
@@ -232,22 +259,19 @@ func (g *Graph) Norm(x *gorgonia.Node, name string, relu bool) *gorgonia.Node {
 	if g.err != nil {
 		return nil
 	}
-	gamma := g.Weight(name+".weight", []int{c}, Constant(1))
-	beta := g.Weight(name+".bias", []int{c}, Constant(0))
-	mean, rmean := g.buffer(name+".running_mean", c, 0)
-	variance, rvar := g.buffer(name+".running_var", c, 1)
+	p := g.normParams(name, c)
 	return g.try(name, func() (*gorgonia.Node, error) {
-		if mean != nil {
-			return BatchNormGlobal(x, gamma, beta, mean, variance, normEps, relu)
+		if p.mean != nil {
+			return BatchNormGlobal(x, p.gamma, p.beta, p.mean, p.variance, normEps, relu)
 		}
-		y, m, v, err := BatchNormTrain(x, gamma, beta, normEps, relu)
+		y, m, v, err := BatchNormTrain(x, p.gamma, p.beta, normEps, relu)
 		if err != nil {
 			return nil, err
 		}
 		g.Post(exec.Post{
 			Op:  device.RunningStats{C: c, Rows: x.Shape().TotalSize() / c, Momentum: g.NormMomentum},
 			In:  []exec.Source{{Node: m}, {Node: v}},
-			Out: []*exec.Tensor{rmean, rvar},
+			Out: []*exec.Tensor{p.runMean, p.runVar},
 		})
 		if g.Recompute {
 			return y, Recompute(y)
@@ -256,9 +280,12 @@ func (g *Graph) Norm(x *gorgonia.Node, name string, relu bool) *gorgonia.Node {
 	})
 }
 
-// ConvNorm is a convolution without bias followed by a batch norm and, if relu, a
-// ReLU.
+// ConvNorm is a convolution followed by a batch norm and, if relu, a ReLU. With
+// Fold they are one convolution.
 func (g *Graph) ConvNorm(x *gorgonia.Node, conv, norm string, l Layer, relu bool) *gorgonia.Node {
+	if g.folds() && !l.ReLU {
+		return g.foldedConv(x, conv, norm, l, relu)
+	}
 	return g.Norm(g.Conv(x, conv, l), norm, relu)
 }
 
@@ -369,6 +396,9 @@ func (g *Graph) Gradients(losses ...*gorgonia.Node) ([]Gradient, error) {
 	if err := present("gradients", losses...); err != nil || len(losses) == 0 {
 		return nil, errors.Join(errors.New("gradients: a loss is missing"), err)
 	}
+	if len(g.derived) > 0 {
+		return nil, errors.New("gradients: a graph with folded batch norms has none")
+	}
 	g.differentiated = true
 	total := losses[0]
 	for _, l := range losses[1:] {
@@ -432,5 +462,5 @@ func (g *Graph) Compile(name string, arena *exec.Arena, keep ...*gorgonia.Node) 
 	if g.err != nil {
 		return nil, fmt.Errorf("%s: %w", name, g.err)
 	}
-	return exec.Compile(g.Store.dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Arena: arena})
+	return exec.Compile(g.Store.dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Derived: g.derived, Arena: arena})
 }

@@ -34,6 +34,12 @@ func (v *Var) Elems() int { return v.Value.Desc.Elems() }
 // Store holds a model's variables by name, in the order of their creation. All
 // programs of a model share it.
 type Store struct {
+	// Fold makes Eval graphs fold batch norms into the convolutions before them
+	// (see Graph.Fold) unless they say otherwise. Inference then takes a second copy
+	// of the convolutions' weights: a training run that evaluates between steps
+	// leaves it off where memory counts.
+	Fold bool
+
 	dev   device.Device
 	seed  uint64
 	vars  map[string]*Var
@@ -41,6 +47,7 @@ type Store struct {
 
 	step   int32        // see SetStep
 	stepAt *exec.Tensor // nil until a layer reads it
+	folds  map[string]*folded
 }
 
 // NewStore returns an empty store on dev; seed decides the initial values.
@@ -60,7 +67,8 @@ func (s *Store) Lookup(name string) (*Var, bool) {
 	return v, ok
 }
 
-// Bytes is the storage of all variables (and the step number) on the device.
+// Bytes is the storage of all variables, the step number and folded parameters on
+// the device.
 func (s *Store) Bytes() int64 {
 	var n int64
 	for _, v := range s.order {
@@ -69,7 +77,7 @@ func (s *Store) Bytes() int64 {
 	if s.stepAt != nil {
 		n += s.stepAt.Bytes()
 	}
-	return n
+	return n + s.FoldedBytes()
 }
 
 // Declare finds or makes a trainable variable without using it in a graph.
@@ -177,4 +185,5 @@ func (s *Store) Free() {
 	if s.stepAt != nil {
 		s.stepAt.Free()
 	}
+	s.FreeFolded()
 }
