@@ -34,8 +34,9 @@ func newModel(s *cli.Streams, run func(context.Context, *modelOptions) error) *c
 	cmd := &cobra.Command{
 		Use:   "eval --config C.yaml --checkpoint F",
 		Short: "Evaluate models and result files",
-		Long: `Evaluates a trained model on the validation data of a recipe: COCO's twelve
-numbers, and average precision per class. 'eval coco' does the same for the
+		Long: `Evaluates a trained model on the validation data of a recipe: a detector by COCO's
+twelve numbers and average precision per class; a segmentation network by mIoU,
+pixel and mean accuracy, and IoU per class. 'eval coco' does the same for the
 results file of any detector, 'eval cityscapes' for label maps.
 
 A table is printed on a terminal, "key<tab>value" lines with all digits otherwise.
@@ -43,6 +44,7 @@ A table is printed on a terminal, "key<tab>value" lines with all digits otherwis
 Exit status: 0 done; 1 failed or stopped; 2 wrong usage, recipe or data.`,
 		Example: `  eval --config configs/detection/demo-shapes.yaml --checkpoint runs/demo-shapes/checkpoints/best.safetensors
   eval --config recipe.yaml --set data.root=coco --checkpoint best.safetensors --results results.json
+  eval --config recipe.yaml --checkpoint best.safetensors --set 'eval.segmentation.scales=[0.75, 1, 1.25]' --set eval.segmentation.flip=true
   eval coco --gt instances_val2017.json --dt results.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -70,7 +72,7 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage, recipe or data.`,
 	f.StringVar(&o.checkpoint, "checkpoint", "", "checkpoint `file`")
 	f.StringArrayVar(&o.sets, "set", nil, "change a `key=value` of the recipe, the value in YAML; may be repeated")
 	f.StringVar(&o.json, "json", "", "write all numbers as JSON to `file` (- for stdout, instead of the table)")
-	f.StringVar(&o.results, "results", "", "write the detections as a COCO results `file`")
+	f.StringVar(&o.results, "results", "", "write a detector's detections as a COCO results `file`")
 	f.BoolVar(&o.perClass, "per-class", false, "print every class")
 	return cmd
 }

@@ -23,10 +23,14 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	tinymodel.Train(t, dir)
+	labels := t.TempDir()
+	tinymodel.TrainSegmentation(t, labels)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RECIPE", filepath.Join(dir, "recipe.yaml"))
+			env.Setenv("LABELRECIPE", filepath.Join(labels, "recipe.yaml"))
+			env.Setenv("LABELMODEL", filepath.Join(labels, "model.safetensors"))
 			env.Setenv("SHAPES", filepath.Join(dir, "shapes"))
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
 			return nil
