@@ -102,3 +102,40 @@ func TestGoldenOracle(t *testing.T) {
 		}
 	}
 }
+
+// Expected values: cityscapesScripts 2.3.0 (testdata/gen_official.py).
+func TestGoldenSmallCases(t *testing.T) {
+	b, err := os.ReadFile("testdata/official.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Name   string
+		Images []struct {
+			GT, Pred  []int
+			Instances []uint16
+		}
+		Want official
+	}
+	if err := json.Unmarshal(b, &cases); err != nil {
+		t.Fatal(err)
+	}
+	narrow := func(v []int) []uint8 {
+		out := make([]uint8, len(v))
+		for i, x := range v {
+			out[i] = uint8(x)
+		}
+		return out
+	}
+	for _, c := range cases {
+		t.Run(c.Name, func(t *testing.T) {
+			e := New()
+			for _, im := range c.Images {
+				if err := e.Process(narrow(im.GT), narrow(im.Pred), im.Instances); err != nil {
+					t.Fatal(err)
+				}
+			}
+			c.Want.compare(t, e.Evaluate())
+		})
+	}
+}
