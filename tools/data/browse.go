@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"strings"
 
 	"github.com/disintegration/imaging"
 	"github.com/spf13/cobra"
@@ -17,27 +18,35 @@ import (
 )
 
 type browseOptions struct {
-	dir, split, annotations, images, out string
-	count, columns, cell                 int
-	step                                 int64
-	seed                                 uint64
-	short                                []int
-	long                                 int
-	flip, jitter, hue                    float64
-	ordered, skipBad                     bool
-	stdout, stderr                       io.Writer
+	location
+	out                  string
+	count, columns, cell int
+	step                 int64
+	seed                 uint64
+	short                []int
+	long                 int
+	scale                []float64
+	crop                 []int
+	share                float64
+	flip, jitter, hue    float64
+	photometric          bool
+	ordered, skipBad     bool
+	stdout, stderr       io.Writer
 }
 
 func newBrowseCmd(runF func(context.Context, *browseOptions) error) *cobra.Command {
 	o := &browseOptions{}
 	cmd := &cobra.Command{
 		Use:   "browse [DIR] --out SHEET.png",
-		Short: "Draw a contact sheet of images and boxes as the network sees them",
-		Long: `Send images through the loader, resized, mirrored, colour-jittered and normalised
-as for training, turn them back into pictures with their boxes and names, and
-write them as one PNG.`,
+		Short: "Draw a contact sheet of images and targets as the network sees them",
+		Long: `Send images through the loader, resized, scaled, cut, mirrored, colour-jittered and
+normalised as for training, turn them back into pictures with their boxes and names
+or beside their label maps, and write them as one PNG.
+
+` + layouts,
 		Example: `  data browse datasets/coco --split val2017 --out sheet.png
-  data browse runs/shapes --split train --out sheet.png --count 40 --flip 0.5 --jitter 0.4`,
+  data browse runs/shapes --split train --out sheet.png --count 40 --flip 0.5 --jitter 0.4
+  data browse datasets/cityscapes --split train --out sheet.png --count 6 --scale 0.5,2 --crop 512,512`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -49,9 +58,7 @@ write them as one PNG.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "PNG file to write (required)")
-	f.StringVar(&o.split, "split", "", "part, NAME of instances_NAME.json; default the first")
-	f.StringVar(&o.annotations, "annotations", "", "instances file, instead of DIR")
-	f.StringVar(&o.images, "images", "", "image folder, instead of DIR/NAME")
+	o.location.flags(cmd)
 	f.IntVar(&o.count, "count", 24, "images, 1 to 1000")
 	f.IntVar(&o.columns, "columns", 0, "columns; 0: about as many as rows")
 	f.IntVar(&o.cell, "cell", 320, "longest side of a picture on the sheet in pixels")
@@ -59,9 +66,13 @@ write them as one PNG.`,
 	f.Uint64Var(&o.seed, "seed", 1, "seed of order and augmentation")
 	f.IntSliceVar(&o.short, "short", []int{600}, "short side after resizing; of several, one is drawn for each image; 0 keeps the size")
 	f.IntVar(&o.long, "long", 1000, "longest side allowed after resizing; 0: any")
+	f.Float64SliceVar(&o.scale, "scale", nil, "random factor on that size, least,greatest, such as 0.5,2")
+	f.IntSliceVar(&o.crop, "crop", nil, "random window of `width,height` pixels; default all of the image")
+	f.Float64Var(&o.share, "max-share", 0, "label maps: draw windows until no class has this share or more of one, 0 to 1; 0: any")
 	f.Float64Var(&o.flip, "flip", 0, "probability of mirroring, 0 to 1")
 	f.Float64Var(&o.jitter, "jitter", 0, "strength of brightness, contrast and saturation jitter, 0 and up")
 	f.Float64Var(&o.hue, "hue", 0, "strength of hue jitter, 0 to 0.5")
+	f.BoolVar(&o.photometric, "photometric", false, "random brightness, contrast, saturation and hue as mmsegmentation's recipes, instead of --jitter and --hue")
 	f.BoolVar(&o.ordered, "ordered", false, "file order instead of the training order")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "leave out images that cannot be read, and say so")
 	return cmd
@@ -76,30 +87,19 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	case o.columns < 0 || o.cell < 16 || o.cell > 4096:
 		return usagef("--columns %d must not be negative and --cell %d must be 16 to 4096", o.columns, o.cell)
 	}
-	parts, err := findParts(o.dir, o.split, o.annotations, o.images)
+	parts, err := o.parts()
 	if err != nil {
 		return err
 	}
-	ds, err := coco.Read(parts[0].annotations, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	recipe, err := o.recipe()
 	if err != nil {
-		return usageError{err}
+		return err
 	}
-	if ds.Report.Skipped() > 0 {
-		fmt.Fprintln(o.stderr, ds.Report.String())
-	}
-	src, err := data.NewCocoDetection(ds, parts[0].images, data.DetectionOptions{})
+	src, err := openTargets(parts[0], o)
 	if err != nil {
-		return usageError{err}
+		return err
 	}
-	recipe := augment.Config{
-		Resize:   augment.Resize{ShortSides: o.short, LongMax: o.long},
-		FlipProb: o.flip,
-		Jitter:   augment.Jitter{Brightness: o.jitter, Contrast: o.jitter, Saturation: o.jitter, Hue: o.hue},
-	}
-	if len(o.short) == 1 && o.short[0] == 0 {
-		recipe.Resize.ShortSides = nil
-	}
-	cfg := data.LoaderConfig{Batch: 1, Shuffle: !o.ordered, Seed: o.seed, Workers: 2, Augment: recipe}
+	cfg := data.LoaderConfig{Batch: 1, Shuffle: !o.ordered, Seed: o.seed, Workers: 2, Augment: recipe, Labels: parts[0].maps != nil}
 	if o.skipBad {
 		cfg.OnBad = data.SkipBad
 	}
@@ -121,7 +121,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 		if err != nil {
 			return err
 		}
-		tile, err := drawTile(b, recipe, ds.IDs, o.cell)
+		tile, err := drawTile(b, recipe, src, o.cell)
 		l.Recycle(b)
 		if err != nil {
 			return err
@@ -130,18 +130,25 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 		step()
 	}
 	done()
-	sheet, err := report.ContactSheet(tiles, o.columns, o.cell)
+	cell := o.cell
+	if parts[0].maps != nil {
+		cell *= 2 // a picture and its label map
+	}
+	sheet, err := report.ContactSheet(tiles, o.columns, cell)
 	if err != nil {
 		return err
 	}
-	if err := report.SavePNG(o.out, sheet); err != nil {
+	if err := report.SavePNG(o.out, report.Legend(sheet, src.legend())); err != nil {
 		return err
 	}
-	for _, s := range l.Stats().Skipped {
+	st := l.Stats()
+	for _, s := range st.Skipped {
 		fmt.Fprintln(o.stderr, "skipped:", s.Err)
 	}
-	st := l.Stats()
-	fmt.Fprintf(o.stdout, "%s: %d images, %d boxes", o.out, len(tiles), st.Boxes)
+	fmt.Fprintf(o.stdout, "%s: %d images", o.out, len(tiles))
+	if parts[0].maps == nil {
+		fmt.Fprintf(o.stdout, ", %d boxes", st.Boxes)
+	}
 	if st.DroppedBoxes > 0 {
 		fmt.Fprintf(o.stdout, ", %d boxes under a pixel dropped", st.DroppedBoxes)
 	}
@@ -149,17 +156,105 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	return nil
 }
 
-// drawTile turns the only image of a batch back into a picture with its boxes,
-// enlarged to the cell so that small images can be read.
-func drawTile(b *data.Batch, recipe augment.Config, ids *coco.IDMap, cell int) (report.Tile, error) {
+// recipe is how the flags prepare images.
+func (o *browseOptions) recipe() (augment.Config, error) {
+	c := augment.Config{
+		Resize:      augment.Resize{ShortSides: o.short, LongMax: o.long},
+		FlipProb:    o.flip,
+		Jitter:      augment.Jitter{Brightness: o.jitter, Contrast: o.jitter, Saturation: o.jitter, Hue: o.hue},
+		Photometric: o.photometric,
+	}
+	if len(o.short) == 1 && o.short[0] == 0 {
+		c.Resize.ShortSides = nil
+	}
+	switch len(o.scale) {
+	case 0:
+	case 2:
+		c.Scale = [2]float64{o.scale[0], o.scale[1]}
+	default:
+		return c, usagef("--scale %v: give the least and the greatest factor", o.scale)
+	}
+	switch len(o.crop) {
+	case 0:
+	case 2:
+		c.Crop = augment.Crop{W: o.crop[0], H: o.crop[1]}
+	default:
+		return c, usagef("--crop %v: give width,height", o.crop)
+	}
+	c.Crop.MaxShare = o.share
+	if err := c.Validate(); err != nil {
+		return c, usageError{err}
+	}
+	return c, nil
+}
+
+// targets are images with what there is to learn from them.
+type targets interface {
+	data.Source
+	// draw lays the targets of the only image of a batch over img, which shows the
+	// canvas scale times as large.
+	draw(b *data.Batch, img image.Image, scale float64) (image.Image, error)
+	// legend explains the colours of what has been drawn.
+	legend() []report.Swatch
+}
+
+func openTargets(p part, o *browseOptions) (targets, error) {
+	if p.maps != nil {
+		set, err := p.maps.scan()
+		if err == nil {
+			if o.skipBad {
+				for _, f := range set.Problems {
+					fmt.Fprintln(o.stderr, "skipped:", f)
+				}
+				set.Problems = nil
+			}
+			err = set.Err()
+		}
+		if err != nil {
+			return nil, usageError{err}
+		}
+		return &mapTargets{Segmentation: data.NewSegmentation(set), shown: make([]bool, len(set.Classes))}, nil
+	}
+	ds, err := coco.Read(p.annotations, coco.Options{SkipBadBoxes: true, SkipUnknown: true})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	if ds.Report.Skipped() > 0 {
+		fmt.Fprintln(o.stderr, ds.Report.String())
+	}
+	src, err := data.NewCocoDetection(ds, p.images, data.DetectionOptions{})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return &boxTargets{src}, nil
+}
+
+// drawTile turns the only image of a batch back into a picture with its targets,
+// brought to the cell so that small images can be read.
+func drawTile(b *data.Batch, recipe augment.Config, src targets, cell int) (report.Tile, error) {
 	s := b.Samples[0]
-	var img image.Image
 	img, err := recipe.Picture(b.Images, b.W, s.InW, s.InH)
 	if err != nil {
 		return report.Tile{}, err
 	}
 	scale := float64(cell) / float64(max(s.InW, s.InH))
-	img = imaging.Resize(img, max(1, int(float64(s.InW)*scale)), max(1, int(float64(s.InH)*scale)), imaging.Linear)
+	big := imaging.Resize(img, max(1, int(float64(s.InW)*scale)), max(1, int(float64(s.InH)*scale)), imaging.Linear)
+	out, err := src.draw(b, big, scale)
+	title := fmt.Sprintf("%s  %dx%d", s.File[strings.LastIndexByte(s.File, '/')+1:], s.InW, s.InH)
+	if _, ok := src.(*boxTargets); ok {
+		title = fmt.Sprintf("%d  %dx%d", s.ImageID, s.InW, s.InH)
+	}
+	if s.Flipped {
+		title += "  mirrored"
+	}
+	return report.Tile{Image: out, Title: title}, err
+}
+
+// boxTargets are boxes.
+type boxTargets struct{ *data.CocoDetection }
+
+func (t *boxTargets) draw(b *data.Batch, img image.Image, scale float64) (image.Image, error) {
+	s, ids := b.Samples[0], t.Dataset().IDs
 	marks := make([]report.Mark, len(s.Boxes))
 	for i, box := range s.Boxes {
 		marks[i] = report.Mark{Class: int(s.Labels[i]), Name: ids.Name(int(s.Labels[i])), Score: -1}
@@ -167,9 +262,45 @@ func drawTile(b *data.Batch, recipe augment.Config, ids *coco.IDMap, cell int) (
 			marks[i].Box[k] = float64(v) * scale
 		}
 	}
-	title := fmt.Sprintf("%d  %dx%d", s.ImageID, s.InW, s.InH)
-	if s.Flipped {
-		title += "  mirrored"
+	return report.DrawDetections(img, marks), nil
+}
+
+// legend of boxes is empty: their names stand beside them.
+func (t *boxTargets) legend() []report.Swatch { return nil }
+
+// mapTargets are label maps.
+type mapTargets struct {
+	*data.Segmentation
+	shown []bool // classes drawn
+}
+
+func (t *mapTargets) draw(b *data.Batch, img image.Image, scale float64) (image.Image, error) {
+	s := b.Samples[0]
+	w, h := img.Bounds().Dx(), img.Bounds().Dy()
+	labels := make([]uint8, 0, w*h)
+	for y := range h {
+		row := b.Labels[min(int((float64(y)+0.5)/scale), s.InH-1)*b.W:]
+		for x := range w {
+			l := row[min(int((float64(x)+0.5)/scale), s.InW-1)]
+			if int(l) < len(t.shown) {
+				t.shown[l] = true
+			}
+			labels = append(labels, l)
+		}
 	}
-	return report.Tile{Image: report.DrawDetections(img, marks), Title: title}, nil
+	over, err := report.DrawLabels(img, labels, report.Palette(t.Set().Classes))
+	if err != nil {
+		return nil, err
+	}
+	return report.SideBySide(img, over, "picture", "labels"), nil
+}
+
+func (t *mapTargets) legend() []report.Swatch {
+	var out []report.Swatch
+	for id, c := range report.Palette(t.Set().Classes) {
+		if t.shown[id] {
+			out = append(out, report.Swatch{Colour: c, Text: t.Set().Classes[id].Name})
+		}
+	}
+	return out
 }

@@ -10,32 +10,38 @@ import (
 
 	"manvision/data"
 	"manvision/data/coco"
+	"manvision/data/labelmap"
 	"manvision/report"
 )
 
 type checkOptions struct {
-	dir, split, annotations, images, json string
-	fast, classes                         bool
-	examples                              int
-	stdout, stderr                        io.Writer
+	location
+	json           string
+	fast, classes  bool
+	examples       int
+	stdout, stderr io.Writer
 }
 
 func newCheckCmd(runF func(context.Context, *checkOptions) error) *cobra.Command {
 	o := &checkOptions{}
 	cmd := &cobra.Command{
 		Use:   "check [DIR]",
-		Short: "Look for everything that is wrong with a COCO data set, at once",
-		Long: `Read every annotation and decode every image of a data set in COCO form and list
-all findings: missing and broken images, sizes that differ from the annotations,
-bad boxes, unknown categories, duplicates, images without boxes.
+		Short: "Look for everything that is wrong with a data set, at once",
+		Long: `Read every annotation and label map and decode every image of a data set, and list
+all findings: missing and broken files, sizes that differ, bad boxes, unknown
+categories, duplicates, images without boxes; label values that no class has, RGB or
+palette label files, images without label maps. Pixels are counted by class.
 
-DIR holds annotations/instances_NAME.json and the image folders NAME.
+` + layouts + `
+CityScapes' test split is looked at only where --split names it.
 
 Exit status: 0 nothing is wrong (warnings and notes aside), 1 errors were found,
 2 wrong usage or a file that cannot be read.`,
 		Example: `  data check datasets/coco
   data check datasets/coco --split val2017 --json report.json
-  data check --annotations my.json --images photos`,
+  data check --annotations my.json --images photos
+  data check datasets/cityscapes --split val
+  data check --images photos --labels masks --names background,cat,dog --ignore 255`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -46,11 +52,9 @@ Exit status: 0 nothing is wrong (warnings and notes aside), 1 errors were found,
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.split, "split", "", "check only this part, NAME of instances_NAME.json")
-	f.StringVar(&o.annotations, "annotations", "", "instances file, instead of DIR")
-	f.StringVar(&o.images, "images", "", "image folder, instead of DIR/NAME")
+	o.location.flags(cmd)
 	f.BoolVar(&o.fast, "headers", false, "read image headers only, do not decode")
-	f.BoolVar(&o.classes, "classes", false, "also print objects and images of each class")
+	f.BoolVar(&o.classes, "classes", false, "also print objects and images of each class (label maps: always)")
 	f.IntVar(&o.examples, "examples", 5, "examples to list for each kind of finding")
 	f.StringVar(&o.json, "json", "", "also write the report as JSON to this file, - for stdout instead of the table")
 	return cmd
@@ -60,37 +64,44 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 	if o.examples < 1 {
 		return usagef("--examples %d must be at least 1", o.examples)
 	}
-	parts, err := findParts(o.dir, o.split, o.annotations, o.images)
+	parts, err := o.parts()
 	if err != nil {
 		return err
 	}
-	var reports []*data.CheckReport
+	var reports []any
 	failed := 0
 	for _, p := range parts {
 		step, done := newBar(o.stderr, -1, "checking "+p.name)
-		r, err := data.CheckDetection(ctx, p.annotations, p.images, data.CheckOptions{HeadersOnly: o.fast, Examples: o.examples, Progress: step})
+		var r checked
+		if p.maps != nil {
+			r, err = checkMaps(ctx, o, p, step)
+		} else {
+			r, err = checkBoxes(ctx, o, p, step)
+		}
 		done()
-		var input *coco.InputError
+		var boxes *coco.InputError
+		var maps *labelmap.InputError
 		switch {
 		case ctx.Err() != nil:
 			return errors.New("interrupted")
-		case errors.As(err, &input):
+		case errors.As(err, &boxes) || errors.As(err, &maps):
 			return usageError{err}
 		case err != nil:
 			return usagef("%s: %w", p.name, err)
 		}
-		failed += r.Errors()
-		reports = append(reports, r)
+		failed += r.errors
+		reports = append(reports, r.json)
 		if o.json != "-" {
-			if err := printCheck(o, p.name, r); err != nil {
+			if err := r.print(); err != nil {
 				return err
 			}
+			printFindings(o.stdout, r.findings)
 		}
 	}
 	if o.json != "" {
 		out := struct {
-			Errors int                 `json:"errors"`
-			Parts  []*data.CheckReport `json:"parts"`
+			Errors int   `json:"errors"`
+			Parts  []any `json:"parts"`
 		}{failed, reports}
 		if err := writeJSON(o.json, o.stdout, out); err != nil {
 			return err
@@ -103,33 +114,95 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 	return nil
 }
 
-func printCheck(o *checkOptions, name string, r *data.CheckReport) error {
+// checked is what was found in a part.
+type checked struct {
+	errors   int
+	json     any
+	findings []finding
+	print    func() error // the tables
+}
+
+// finding is one kind of thing found.
+type finding struct {
+	severity, kind string
+	count          int
+	examples       []string
+}
+
+func printFindings(w io.Writer, findings []finding) {
+	for _, f := range findings {
+		fmt.Fprintf(w, "%s: %s: %d\n", f.severity, f.kind, f.count)
+		for _, e := range f.examples {
+			fmt.Fprintf(w, "  %s\n", e)
+		}
+		if n := f.count - len(f.examples); n > 0 && len(f.examples) > 0 {
+			fmt.Fprintf(w, "  and %d more\n", n)
+		}
+	}
+	if len(findings) == 0 {
+		fmt.Fprintln(w, "no findings")
+	}
+}
+
+func checkBoxes(ctx context.Context, o *checkOptions, p part, step func()) (checked, error) {
+	r, err := data.CheckDetection(ctx, p.annotations, p.images, data.CheckOptions{HeadersOnly: o.fast, Examples: o.examples, Progress: step})
+	if err != nil {
+		return checked{}, err
+	}
+	c := checked{errors: r.Errors(), json: r, print: func() error { return printBoxes(o, p.name, r) }}
+	for _, f := range r.Findings {
+		c.findings = append(c.findings, finding{string(f.Severity), f.Kind, f.Count, f.Examples})
+	}
+	return c, nil
+}
+
+func printBoxes(o *checkOptions, name string, r *data.CheckReport) error {
 	tty := report.IsTerminal(o.stdout)
 	t := report.NewTable("part", "images", "objects", "crowds", "small", "medium", "large", "classes", "images without box", "most objects")
 	t.Row(name, r.Images, r.Objects, r.Crowds, r.Small, r.Medium, r.Large, len(r.Classes), r.WithoutBox, r.MaxPerImage)
+	if err := t.Write(o.stdout, tty); err != nil || !o.classes {
+		return err
+	}
+	t = report.NewTable("label", "category id", "name", "objects", "images")
+	for _, k := range r.Classes {
+		t.Row(k.Label, k.CategoryID, k.Name, k.Objects, k.Images)
+	}
+	return t.Write(o.stdout, tty)
+}
+
+func checkMaps(ctx context.Context, o *checkOptions, p part, step func()) (checked, error) {
+	r, err := p.maps.check(ctx, labelmap.CheckOptions{HeadersOnly: o.fast, Examples: o.examples, Progress: step})
+	if err != nil {
+		return checked{}, err
+	}
+	c := checked{errors: r.Errors(), json: r, print: func() error { return printMaps(o, p.name, r) }}
+	for _, f := range r.Findings {
+		c.findings = append(c.findings, finding{string(f.Severity), f.Kind, f.Count, f.Examples})
+	}
+	return c, nil
+}
+
+func printMaps(o *checkOptions, name string, r *labelmap.Report) error {
+	tty := report.IsTerminal(o.stdout)
+	percent := func(n, of int64) string {
+		if of == 0 {
+			return "-"
+		}
+		return fmt.Sprintf("%.2f%%", 100*float64(n)/float64(of))
+	}
+	found := 0
+	classes := report.NewTable("class", "name", "pixels", "share", "images")
+	for _, k := range r.Classes {
+		if k.Pixels > 0 {
+			found++
+		}
+		classes.Row(k.ID, k.Name, k.Pixels, percent(k.Pixels, r.Pixels-r.Ignored), k.Images)
+	}
+	classes.Row("-", "ignored (share of all)", r.Ignored, percent(r.Ignored, r.Pixels), "")
+	t := report.NewTable("part", "labels", "images", "broken", "pixels", "classes", "classes found")
+	t.Row(name, r.Labels, r.Pairs, r.Broken, r.Pixels, len(r.Classes), found)
 	if err := t.Write(o.stdout, tty); err != nil {
 		return err
 	}
-	if o.classes {
-		t = report.NewTable("label", "category id", "name", "objects", "images")
-		for _, k := range r.Classes {
-			t.Row(k.Label, k.CategoryID, k.Name, k.Objects, k.Images)
-		}
-		if err := t.Write(o.stdout, tty); err != nil {
-			return err
-		}
-	}
-	for _, f := range r.Findings {
-		fmt.Fprintf(o.stdout, "%s: %s: %d\n", f.Severity, f.Kind, f.Count)
-		for _, e := range f.Examples {
-			fmt.Fprintf(o.stdout, "  %s\n", e)
-		}
-		if n := f.Count - len(f.Examples); n > 0 {
-			fmt.Fprintf(o.stdout, "  and %d more\n", n)
-		}
-	}
-	if len(r.Findings) == 0 {
-		fmt.Fprintln(o.stdout, "no findings")
-	}
-	return nil
+	return classes.Write(o.stdout, tty)
 }

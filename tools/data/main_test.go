@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -66,13 +67,35 @@ func TestRealData(t *testing.T) {
 	}
 }
 
+func TestRealLabels(t *testing.T) {
+	dir := testdata.Shared(t, "cityscapes")
+	var out, errs bytes.Buffer
+	if rc := run([]string{"check", dir}, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s%s", rc, out.String(), errs.String())
+	}
+	// Five training frames and one for validation of 2048x1024; the README beside them.
+	for _, want := range []string{"train\tlabel ids\t5\t0\t10485760\t19\t", "val\tlabel ids\t1\t0\t2097152\t19\t", "\n0\troad\t"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+	sheet := filepath.Join(t.TempDir(), "sheet.png")
+	args := []string{"browse", dir, "--split", "train", "--count", "3", "--short", "256", "--scale", "0.5,2", "--crop", "256,256", "--flip", "0.5", "--photometric", "--out", sheet}
+	if rc := run(args, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s", rc, errs.String())
+	}
+	if st, err := os.Stat(sheet); err != nil || st.Size() < 10000 {
+		t.Errorf("sheet: %v", err)
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		want checkOptions
 	}{
-		{nil, checkOptions{examples: 5}},
-		{[]string{"d", "--split", "val", "--json", "-", "--headers"}, checkOptions{dir: "d", split: "val", json: "-", fast: true, examples: 5}},
+		{nil, checkOptions{examples: 5, location: location{ignore: 255}}},
+		{[]string{"d", "--split", "val", "--json", "-", "--headers"}, checkOptions{location: location{dir: "d", split: "val", ignore: 255}, json: "-", fast: true, examples: 5}},
 	} {
 		var got checkOptions
 		cmd := newCheckCmd(func(_ context.Context, o *checkOptions) error { got = *o; return nil })
@@ -81,7 +104,7 @@ func TestFlags(t *testing.T) {
 			t.Fatal(err)
 		}
 		got.stdout, got.stderr = nil, nil
-		if got != c.want {
+		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%v: %+v, want %+v", c.args, got, c.want)
 		}
 	}
