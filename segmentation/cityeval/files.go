@@ -135,25 +135,30 @@ func newIndex(paths []string) *index {
 }
 
 // of returns the predictions for a frame. Label ids of the data set itself serve
-// where there is nothing else, but never the ground truth as its own prediction.
+// where there is nothing else, but never the ground truth as its own prediction;
+// then files that are called as the images are, which predictions often are.
 func (x *index) of(p Pair) (found []string) {
-	var own []string
+	var own, images []string
 	for i := sort.SearchStrings(x.names, p.Key); i < len(x.names) && strings.HasPrefix(x.names[i], p.Key); i++ {
 		rest := x.names[i][len(p.Key):]
 		if c := rest[0]; c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' {
 			continue // another frame, whose number is longer
 		}
 		switch {
-		case !strings.HasPrefix(rest, "_gtFine_") && !strings.HasPrefix(rest, "_gtCoarse_") && !strings.HasPrefix(rest, "_leftImg8bit."):
+		case strings.HasPrefix(rest, "_leftImg8bit."):
+			images = append(images, x.paths[i])
+		case !strings.HasPrefix(rest, "_gtFine_") && !strings.HasPrefix(rest, "_gtCoarse_"):
 			found = append(found, x.paths[i])
 		case strings.HasSuffix(rest, "_labelIds.png") && !sameFile(x.paths[i], p.Truth):
 			own = append(own, x.paths[i])
 		}
 	}
-	if len(found) > 0 {
-		return found
+	for _, list := range [][]string{found, own} {
+		if len(list) > 0 {
+			return list
+		}
 	}
-	return own
+	return images
 }
 
 func sameFile(a, b string) bool {
