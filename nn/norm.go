@@ -51,44 +51,6 @@ func BatchNormTrain(x, gamma, beta *gorgonia.Node, eps float64, relu bool) (y, m
 	return y, mean, variance, err
 }
 
-// Recompute lets the gradient of a convolution of y, the result of
-// BatchNormTrain, compute y once more from the norm's input and statistics
-// instead of keeping it from the forward pass: one more pass over memory buys the
-// storage of y. The recomputed values may differ from y in the last bit of a
-// float32.
-func Recompute(y *gorgonia.Node) error {
-	o, ok := y.Op().(*op)
-	if !ok {
-		return fmt.Errorf("recompute: %v is not the result of a layer", y)
-	}
-	d, ok := o.desc.(device.BatchNorm)
-	if !ok || d.Global {
-		return fmt.Errorf("recompute: %s is not a training batch norm", o.desc.Kind())
-	}
-	o.again = func(in gorgonia.Nodes) (*gorgonia.Node, error) {
-		mean, err := output(y, 1)
-		if err != nil {
-			return nil, err
-		}
-		variance, err := output(y, 2)
-		if err != nil {
-			return nil, err
-		}
-		return BatchNormGlobal(in[0], in[1], in[2], mean, variance, d.Eps, d.ReLU)
-	}
-	return nil
-}
-
-// recomputed returns a node of x's value for a backward pass: a second
-// computation where Recompute asked for one, else x itself.
-func recomputed(x *gorgonia.Node) (*gorgonia.Node, error) {
-	o, ok := x.Op().(*op)
-	if !ok || o.again == nil {
-		return x, nil
-	}
-	return o.again(o.args)
-}
-
 // BatchNormGlobal normalises x with given statistics mean and variance [C]:
 // evaluation, or training with frozen statistics.
 func BatchNormGlobal(x, gamma, beta, mean, variance *gorgonia.Node, eps float64, relu bool) (*gorgonia.Node, error) {

@@ -35,7 +35,8 @@ type op struct {
 	wrt    []bool
 	grad   func(in gorgonia.Nodes, out, dy *gorgonia.Node) (gorgonia.Nodes, error)
 	args   gorgonia.Nodes
-	again  func(args gorgonia.Nodes) (*gorgonia.Node, error) // see Recompute
+	again  func() (*gorgonia.Node, error) // see Recompute
+	second *gorgonia.Node                 // what again made
 }
 
 func (o *op) Descriptor() device.Op { return o.desc }

@@ -49,6 +49,10 @@ func AddReLU(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, fmt.Errorf("add: shapes %v and %v differ", a.Shape(), b.Shape())
 	}
 	grad := func(_ gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, error) {
+		y, err := recomputed(y)
+		if err != nil {
+			return nil, err
+		}
 		d, err := reluGrad(y, dy)
 		return nodes(err, d, d)
 	}
@@ -71,7 +75,15 @@ func Fuse(s, lb, ema *gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	d := device.Fuse{Size: lb.Shape().TotalSize()}
 	grad := func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		da, err := apply(device.FuseBackward(d), in[1].Shape().Clone(), nil, nil, in[0], in[1], in[2], dy)
+		a, err := recomputed(in[1])
+		if err != nil {
+			return nil, err
+		}
+		b, err := recomputed(in[2])
+		if err != nil {
+			return nil, err
+		}
+		da, err := apply(device.FuseBackward(d), in[1].Shape().Clone(), nil, nil, in[0], a, b, dy)
 		if err != nil {
 			return nil, err
 		}

@@ -1,0 +1,91 @@
+package nn
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+
+	"manvision/device"
+)
+
+// Recompute lets gradients compute y once more instead of keeping it from the
+// forward pass: passes over memory buy the storage of y. y is the result of
+// BatchNormTrain, computed again from its input and statistics for the gradient of
+// a convolution that reads it; or the result of AddReLU, computed again for all its
+// gradients from its terms, and these from their own where they are recomputed too
+// or results of a batch norm. The recomputed values may differ
+// from y in the last bit of a float32.
+func Recompute(y *gorgonia.Node) error {
+	o, ok := y.Op().(*op)
+	if !ok {
+		return fmt.Errorf("recompute: %v is not the result of a layer", y)
+	}
+	switch d := o.desc.(type) {
+	case device.BatchNorm:
+		if !d.Global {
+			o.again = func() (*gorgonia.Node, error) { return normAgain(y) }
+			return nil
+		}
+	case device.Add:
+		if d.ReLU {
+			o.again = func() (*gorgonia.Node, error) { return sumAgain(y) }
+			return nil
+		}
+	}
+	return fmt.Errorf("recompute: %s is neither a training batch norm nor a rectified sum", o.desc.Kind())
+}
+
+// normAgain computes the result y of a batch norm once more.
+func normAgain(y *gorgonia.Node) (*gorgonia.Node, error) {
+	o := y.Op().(*op)
+	d := o.desc.(device.BatchNorm)
+	if d.Global {
+		return BatchNormGlobal(o.args[0], o.args[1], o.args[2], o.args[3], o.args[4], d.Eps, d.ReLU)
+	}
+	mean, err := output(y, 1)
+	if err != nil {
+		return nil, err
+	}
+	variance, err := output(y, 2)
+	if err != nil {
+		return nil, err
+	}
+	return BatchNormGlobal(o.args[0], o.args[1], o.args[2], mean, variance, d.Eps, d.ReLU)
+}
+
+// sumAgain computes the result y of AddReLU once more.
+func sumAgain(y *gorgonia.Node) (*gorgonia.Node, error) {
+	var terms [2]*gorgonia.Node
+	for i, t := range y.Op().(*op).args {
+		o, ok := t.Op().(*op)
+		var err error
+		if ok && o.again == nil {
+			if _, norm := o.desc.(device.BatchNorm); norm {
+				if terms[i], err = normAgain(t); err != nil {
+					return nil, err
+				}
+				continue
+			}
+		}
+		if terms[i], err = recomputed(t); err != nil {
+			return nil, err
+		}
+	}
+	return AddReLU(terms[0], terms[1])
+}
+
+// recomputed returns a node of x's value for a backward pass: a second
+// computation, shared by all that ask, where Recompute asked for one, else x itself.
+func recomputed(x *gorgonia.Node) (*gorgonia.Node, error) {
+	o, ok := x.Op().(*op)
+	if !ok || o.again == nil {
+		return x, nil
+	}
+	if o.second == nil {
+		var err error
+		if o.second, err = o.again(); err != nil {
+			return nil, err
+		}
+	}
+	return o.second, nil
+}
