@@ -7,6 +7,7 @@
 //
 // A PyTorch file is a program for a stack machine. The reader here runs only the
 // part that builds data, imports and calls nothing and pays for every object from
-// a budget (gopickle v0.2.0, the alternative, took 1 GB and more for files of
-// some bytes, panicked on others and read whole files into memory).
+// a budget. (gopickle v0.2.0 panics on 5 of the 113 hostile files of the tests,
+// takes 4.3 GB for one of 330 bytes, passes 37 as good, holds whole files in memory
+// and knows neither torch._utils._rebuild_tensor nor argparse.Namespace.)
 package weights

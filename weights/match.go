@@ -13,8 +13,15 @@ type Report struct {
 	Missing    []string   // wanted, not stored
 	Unused     []string   // stored, not wanted
 	Mismatched []Mismatch // in both, of different shape
+	Idle       []string   // stored, and known to be of no use: counters, second names
 
-	wanted, loaded int64 // elements
+	// Source is the kind of file that the stored names are from, "torchvision
+	// ResNet"; "" where it is not known or was not asked.
+	Source string
+
+	from           map[string]string // stored names of loaded tensors, where they differ
+	renamed        []string          // loaded tensors with another name in the file
+	wanted, loaded int64             // elements
 	groups         []*groupCount
 }
 
@@ -32,37 +39,101 @@ type groupCount struct {
 // Match compares by name and shape; elements are not looked at. Each of the two
 // lists has distinct names.
 func Match(want, have []Tensor) *Report {
-	r := &Report{}
-	stored := make(map[string][]int, len(have))
+	stored := make(map[string]Tensor, len(have))
 	for _, t := range have {
-		stored[t.Name] = t.Shape
+		stored[t.Name] = t
 	}
-	known := make(map[string]bool, len(want))
+	return match(want, have, func(name string) (Tensor, bool) {
+		t, ok := stored[name]
+		return t, ok
+	})
+}
+
+// Fit is Match for files that other programs wrote. Where a wanted name is not
+// stored as it is, it takes the stored tensor that means the same: with or without
+// "module." and the like; torchvision's classification, RetinaNet and DeepLabV3
+// models, whatever prefix the body has; torchvision's and timm's vision
+// transformers; checkpoints of the official MAN and MAN++ releases, of which the
+// clones and their scalars go to manpp.<j>.lb, .ema and .s. A scalar may be stored
+// with one dimension.
+func Fit(want, have []Tensor) *Report {
+	stored, meaning := make(map[string]Tensor, len(have)), make(map[string]Tensor, len(have))
+	s := newSpeller(have)
+	for _, t := range have {
+		stored[t.Name] = t
+		c := s.common(t.Name)
+		if _, taken := meaning[c]; c != "" && !taken {
+			meaning[c] = t
+		}
+	}
+	s = newSpeller(want)
+	r := match(want, have, func(name string) (Tensor, bool) {
+		t, ok := stored[name]
+		if !ok {
+			t, ok = meaning[s.common(name)]
+		}
+		return t, ok
+	})
+	r.Source = family(have)
+	unused := r.Unused[:0]
+	for _, name := range r.Unused {
+		if idle(name) {
+			r.Idle = append(r.Idle, name)
+			r.group(name).unused--
+		} else {
+			unused = append(unused, name)
+		}
+	}
+	r.Unused = unused
+	r.groups = slices.DeleteFunc(r.groups, func(g *groupCount) bool {
+		return g.loaded+g.missing+g.unused+g.mismatched == 0
+	})
+	return r
+}
+
+func match(want, have []Tensor, find func(name string) (Tensor, bool)) *Report {
+	r := &Report{from: map[string]string{}}
+	taken := make(map[string]bool, len(want))
 	for _, t := range want {
-		known[t.Name] = true
 		n, _ := elements(t.Shape)
 		r.wanted += n
 		g := r.group(t.Name)
-		switch shape, ok := stored[t.Name]; {
+		x, ok := find(t.Name)
+		if ok {
+			taken[x.Name] = true
+		}
+		switch scalar := len(t.Shape)+len(x.Shape) == 1 && n == 1; {
 		case !ok:
 			r.Missing = append(r.Missing, t.Name)
 			g.missing++
-		case !slices.Equal(shape, t.Shape):
-			r.Mismatched = append(r.Mismatched, Mismatch{t.Name, t.Shape, shape})
+		case !slices.Equal(x.Shape, t.Shape) && !(scalar && (len(t.Shape) == 1 || x.Shape[0] == 1)):
+			r.Mismatched = append(r.Mismatched, Mismatch{t.Name, t.Shape, x.Shape})
 			g.mismatched++
 		default:
 			r.Loaded = append(r.Loaded, t.Name)
 			r.loaded += n
 			g.loaded++
+			if x.Name != t.Name {
+				r.from[t.Name] = x.Name
+				r.renamed = append(r.renamed, t.Name)
+			}
 		}
 	}
 	for _, t := range have {
-		if !known[t.Name] {
+		if !taken[t.Name] {
 			r.Unused = append(r.Unused, t.Name)
 			r.group(t.Name).unused++
 		}
 	}
 	return r
+}
+
+// From returns the stored name of a loaded tensor.
+func (r *Report) From(name string) string {
+	if s, ok := r.from[name]; ok {
+		return s
+	}
+	return name
 }
 
 // group returns the count of the part of the model that the name belongs to: the
@@ -98,6 +169,16 @@ func (r *Report) Share() float64 {
 // Complete reports whether every wanted tensor is loaded.
 func (r *Report) Complete() bool { return len(r.Missing) == 0 && len(r.Mismatched) == 0 }
 
+// RequireShare returns an error where less than the share of the wanted elements
+// is loaded. Unlike Require it puts up with tensors of another shape, which stay
+// as they are: a head for other classes.
+func (r *Report) RequireShare(share float64) error {
+	if r.Share() >= share {
+		return nil
+	}
+	return r.short(share)
+}
+
 // Require returns an error where less than the share of the wanted elements is
 // loaded, or where a shape differs. 1 wants everything.
 func (r *Report) Require(share float64) error {
@@ -105,6 +186,10 @@ func (r *Report) Require(share float64) error {
 	if len(r.Mismatched) == 0 && !short {
 		return nil
 	}
+	return r.short(share)
+}
+
+func (r *Report) short(share float64) error {
 	return fmt.Errorf("weights do not fit: %.1f %% of the model's elements loaded, %.1f %% needed\n%s", 100*r.Share(), 100*share, r)
 }
 
@@ -114,6 +199,12 @@ const listed = 5
 // String is a table of the groups with the first few names that are not loaded.
 func (r *Report) String() string {
 	var b strings.Builder
+	if r.Source != "" {
+		fmt.Fprintf(&b, "names of: %s\n", r.Source)
+	}
+	if n := len(r.renamed); n > 0 {
+		fmt.Fprintf(&b, "%d names translated, e.g. %s from %s\n", n, r.renamed[0], r.from[r.renamed[0]])
+	}
 	fmt.Fprintf(&b, "%-24s %7s %8s %7s %11s\n", "group", "loaded", "missing", "unused", "mismatched")
 	for _, g := range r.groups {
 		fmt.Fprintf(&b, "%-24s %7d %8d %7d %11d\n", g.name, g.loaded, g.missing, g.unused, g.mismatched)

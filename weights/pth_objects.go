@@ -273,7 +273,7 @@ func (o *pthObjects) persistent(id any) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if v.of != nil && (v.of != s || v.start != start) || v == s {
+	if v.of != nil && (v.of != s || v.start != start) || s.of != nil {
 		return nil, fmt.Errorf("storage %q: its part %q is described twice", key, part)
 	}
 	v.of, v.start = s, start

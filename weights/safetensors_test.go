@@ -275,28 +275,3 @@ func TestOpenFaults(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func FuzzNewFile(f *testing.F) {
-	whole, err := os.ReadFile("testdata/types.safetensors")
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add(whole)
-	f.Add(file(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}`, 1))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		x, err := NewFile(bytes.NewReader(b), int64(len(b)), "fuzz")
-		if err != nil {
-			return
-		}
-		var total int64
-		for _, info := range x.Tensors() {
-			total += info.Bytes()
-			if ts, err := x.Read(info.Name); err == nil && int64(ts.Len())*dtypeBytes[info.DType] != info.Bytes() {
-				t.Fatal(info, ts.Len())
-			}
-		}
-		if total != int64(len(b))-x.data {
-			t.Fatal("bytes that belong to no tensor")
-		}
-	})
-}

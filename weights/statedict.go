@@ -228,9 +228,13 @@ func (f *File) openPTH(form form, size int64, key string) error {
 		}
 		f.infos = append(f.infos, info)
 		total += info.Bytes()
-		if t.storage != nil && !counted[t.storage] {
-			counted[t.storage] = true
-			stored += t.storage.bytes
+		whole := t.storage
+		if whole != nil && whole.of != nil {
+			whole = whole.of
+		}
+		if whole != nil && !counted[whole] {
+			counted[whole] = true
+			stored += whole.bytes
 		}
 		if total > maxShares*stored+smallView {
 			return fmt.Errorf("its tensors have more than %d times the bytes that the file holds for them", maxShares)
