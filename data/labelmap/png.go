@@ -2,6 +2,7 @@ package labelmap
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -11,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 )
 
 // Header is what a PNG file says of itself before its pixels.
@@ -19,6 +19,7 @@ type Header struct {
 	Width, Height int
 	Depth         int // bits a sample
 	Color         int // PNG's colour type: 0 grey, 2 RGB, 3 palette, 4 grey and alpha, 6 RGBA
+	Interlaced    bool
 }
 
 // String describes the pixel format, such as "RGB of 8 bits a channel".
@@ -61,9 +62,12 @@ func parseHeader(path string, b []byte) (h Header, err error) {
 		return broken("a PNG file without its header")
 	}
 	w, ht := binary.BigEndian.Uint32(b[16:]), binary.BigEndian.Uint32(b[20:])
-	h = Header{Depth: int(b[24]), Color: int(b[25])}
+	h = Header{Depth: int(b[24]), Color: int(b[25]), Interlaced: b[28] == 1}
 	if w == 0 || ht == 0 || w > maxPixels || ht > maxPixels || uint64(w)*uint64(ht) > maxPixels {
 		return broken("%dx%d pixels; files have 1 to %d", w, ht, maxPixels)
+	}
+	if b[26] != 0 || b[27] != 0 || b[28] > 1 {
+		return broken("a PNG file with an unknown compression, filter or interlace method")
 	}
 	h.Width, h.Height = int(w), int(ht)
 	return h, nil
@@ -93,59 +97,32 @@ func ReadHeader(path string) (Header, error) {
 	return parseHeader(path, b[:n])
 }
 
-// open decodes a PNG file that accept, which may say no, lets through.
-func open(path string, accept func(Header) *InputError) (image.Image, Header, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, Header{}, unreadable(path, err)
-	}
-	defer f.Close()
-	r := bufio.NewReaderSize(f, 1<<16)
-	b, err := r.Peek(33)
-	if err != nil && err != io.EOF {
-		return nil, Header{}, unreadable(path, err)
-	}
-	h, err := parseHeader(path, b)
-	if err != nil {
-		return nil, h, err
-	}
-	if e := accept(h); e != nil {
-		e.Path = path
-		return nil, h, e
-	}
-	// Deflate shrinks at most about 1030 to 1: a short file that claims to be huge
-	// is refused before its memory is asked for.
-	if st, err := f.Stat(); err == nil && int64(h.Width)*int64(h.Height)*int64(h.Depth)/8 > 1100*st.Size() {
-		return nil, h, &InputError{Path: path, Kind: Broken, Problem: fmt.Sprintf("%d bytes cannot hold %dx%d pixels: the file is cut off", st.Size(), h.Width, h.Height)}
-	}
-	im, err := png.Decode(r)
-	if err == nil {
-		return im, h, nil
-	}
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return nil, h, unreadable(path, err)
-	}
-	problem := fmt.Sprintf("broken PNG (%v)", err)
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || strings.Contains(err.Error(), "not enough pixel data") {
-		problem = "broken PNG: the file is cut off"
-	}
-	return nil, h, &InputError{Path: path, Kind: Broken, Problem: problem, Err: err}
-}
-
 // ReadPNG returns the grey values of an 8-bit grey PNG, row by row, in dst where
 // it is large enough, with width and height. Errors are of type [*InputError] and
 // say when a file is RGB, has a palette or other bits.
 func ReadPNG(path string, dst []uint8) (v []uint8, w, h int, err error) {
-	im, head, err := open(path, func(h Header) *InputError {
-		if h.Color == 0 && h.Depth == 8 {
+	return read8(path, dst, false)
+}
+
+// ReadIndices is [ReadPNG] that takes palette images, too, and returns their
+// palette indices: what programs get that read predictions without regard to the
+// palette.
+func ReadIndices(path string, dst []uint8) (v []uint8, w, h int, err error) {
+	return read8(path, dst, true)
+}
+
+func read8(path string, dst []uint8, palettes bool) (v []uint8, w, h int, err error) {
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	head, err := d.load(path, func(h Header) *InputError {
+		if h.Color == 0 && h.Depth == 8 || palettes && h.Color == 3 {
 			return nil
 		}
 		e := &InputError{Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v where a label map is 8-bit grey", h)}
-		switch {
-		case h.Color == 3:
+		switch h.Color {
+		case 3:
 			e.Fix = "save the indices as grey values, not the palette"
-		case h.Color == 2, h.Color == 6:
+		case 2, 6:
 			e.Fix = "a picture of colours has to be turned into class values first"
 		}
 		return e
@@ -153,71 +130,65 @@ func ReadPNG(path string, dst []uint8) (v []uint8, w, h int, err error) {
 	if err != nil {
 		return dst, 0, 0, err
 	}
-	g, ok := im.(*image.Gray)
-	if !ok { // a transparent grey (tRNS) makes the decoder return colours
-		n, ok := im.(*image.NRGBA)
-		if !ok {
-			return dst, 0, 0, &InputError{Path: path, Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v in an unusual form (%T)", head, im)}
-		}
-		v = resize(dst, head.Width*head.Height)
-		for i := range v {
-			v[i] = n.Pix[4*i]
-		}
-		return v, head.Width, head.Height, nil
+	if head.Interlaced || head.Depth != 8 {
+		v, err = d.unusual8(path, head, dst)
+	} else {
+		v, err = d.values8(path, head, dst)
 	}
-	return rows(dst, g.Pix, g.Stride, head), head.Width, head.Height, nil
-}
-
-// ReadIndices is [ReadPNG] that takes palette images, too, and returns their
-// palette indices: what programs get that read predictions without regard to the
-// palette.
-func ReadIndices(path string, dst []uint8) (v []uint8, w, h int, err error) {
-	head, err := ReadHeader(path)
 	if err != nil {
 		return dst, 0, 0, err
 	}
-	if head.Color != 3 {
-		return ReadPNG(path, dst)
-	}
-	im, head, err := open(path, func(Header) *InputError { return nil })
-	if err != nil {
-		return dst, 0, 0, err
-	}
-	p, ok := im.(*image.Paletted)
-	if !ok {
-		return dst, 0, 0, &InputError{Path: path, Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v in an unusual form (%T)", head, im)}
-	}
-	return rows(dst, p.Pix, p.Stride, head), head.Width, head.Height, nil
+	return v, head.Width, head.Height, nil
 }
 
 // ReadPNG16 returns the values of a grey PNG of 16 bits, row by row, in dst where
 // it is large enough. Errors are as those of [ReadPNG].
 func ReadPNG16(path string, dst []uint16) (v []uint16, w, h int, err error) {
-	im, head, err := open(path, func(h Header) *InputError {
-		if h.Color == 0 && h.Depth == 16 {
+	d := decoders.Get().(*decoder)
+	defer decoders.Put(d)
+	head, err := d.load(path, func(h Header) *InputError {
+		if h.Color == 0 && h.Depth == 16 && !h.Interlaced {
 			return nil
 		}
-		return &InputError{Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v where 16-bit grey belongs", h)}
+		e := &InputError{Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v where 16-bit grey belongs", h)}
+		if h.Interlaced {
+			e.Problem = "the file is interlaced, which is not read with 16 bits"
+			e.Fix = "save it without interlacing"
+		}
+		return e
 	})
+	if err == nil {
+		v, err = d.values16(path, head, dst)
+	}
 	if err != nil {
 		return dst, 0, 0, err
 	}
-	g, ok := im.(*image.Gray16)
-	if !ok {
-		return dst, 0, 0, &InputError{Path: path, Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v in an unusual form (%T)", head, im)}
+	return v, head.Width, head.Height, nil
+}
+
+// unusual8 reads what values8 does not: interlaced images and palettes of few bits.
+func (d *decoder) unusual8(path string, h Header, dst []uint8) ([]uint8, error) {
+	im, err := png.Decode(bytes.NewReader(d.file))
+	if err != nil {
+		return dst, &InputError{Path: path, Kind: Broken, Problem: fmt.Sprintf("broken PNG (%v)", err), Err: err}
 	}
-	n := head.Width * head.Height
-	if cap(dst) < n {
-		dst = make([]uint16, n)
+	var pix []uint8
+	stride, step := 0, 1
+	switch m := im.(type) {
+	case *image.Gray:
+		pix, stride = m.Pix, m.Stride
+	case *image.Paletted:
+		pix, stride = m.Pix, m.Stride
+	case *image.NRGBA: // grey of which one value is transparent
+		pix, stride, step = m.Pix, m.Stride, 4
+	default:
+		return dst, &InputError{Path: path, Kind: WrongFormat, Problem: fmt.Sprintf("the file is %v in an unusual form (%T)", h, im)}
 	}
-	dst = dst[:n]
-	for y := range head.Height {
-		row, out := g.Pix[y*g.Stride:][:2*head.Width], dst[y*head.Width:][:head.Width]
-		for x := range out {
-			out[x] = uint16(row[2*x])<<8 | uint16(row[2*x+1])
-		}
+	dst = resize(dst, h.Width*h.Height)
+	for i := range dst {
+		dst[i] = pix[i/h.Width*stride+i%h.Width*step]
 	}
-	return dst, head.Width, head.Height, nil
+	return dst, nil
 }
 
 // WritePNG writes values, row by row, as an 8-bit grey PNG in one step: a failure
@@ -256,12 +227,4 @@ func resize(dst []uint8, n int) []uint8 {
 		return make([]uint8, n)
 	}
 	return dst[:n]
-}
-
-func rows(dst, pix []uint8, stride int, h Header) []uint8 {
-	dst = resize(dst, h.Width*h.Height)
-	for y := range h.Height {
-		copy(dst[y*h.Width:][:h.Width], pix[y*stride:])
-	}
-	return dst
 }

@@ -54,7 +54,7 @@ func TestWriteAndRead(t *testing.T) {
 	if &got[0] != &buf[0] {
 		t.Error("the buffer was not used")
 	}
-	if head, err := ReadHeader(path); err != nil || head != (Header{37, 5, 8, 0}) {
+	if head, err := ReadHeader(path); err != nil || head != (Header{Width: 37, Height: 5, Depth: 8}) {
 		t.Error(head, err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".*")); len(left) > 0 {
@@ -105,7 +105,7 @@ func TestWrongFormats(t *testing.T) {
 		{saveBytes(t, dir+"/text.png", []byte("this is not a picture at all, just some words")), "not a PNG file", Broken},
 		{saveBytes(t, dir+"/short.png", good[:20]), "a PNG file that ends after 20 bytes", Broken},
 		{saveBytes(t, dir+"/cut.png", good[:len(good)-30]), "broken PNG: the file is cut off", Broken},
-		{saveBytes(t, dir+"/flip.png", flipped), "broken PNG (", Broken},
+		{saveBytes(t, dir+"/flip.png", flipped), "broken PNG: the checksum of a part (\"IDAT\") is wrong", Broken},
 		{saveBytes(t, dir+"/huge.png", huge), "bytes cannot hold 16000x16000 pixels", Broken},
 		{saveBytes(t, dir+"/vast.png", vast), "1073741824x200 pixels; files have 1 to 268435456", Broken},
 		{dir + "/none.png", "cannot read the file: no such file or directory", Unreadable},

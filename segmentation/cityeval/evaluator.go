@@ -129,11 +129,18 @@ func (c *counter) weigh(pred []uint8, instances []uint16) (*sums, error) {
 	}
 	c.found = c.found[:0]
 	for i := 0; i < len(instances); {
-		k, p, start := instances[i], pred[i], i
-		for i++; i < len(instances) && instances[i] == k && (k <= 1000 || pred[i] == p); i++ {
-		}
+		k := instances[i]
 		if k <= 1000 {
+			// Most of a picture is no instance.
+			for i++; i+4 <= len(instances) && max(instances[i], instances[i+1], instances[i+2], instances[i+3]) <= 1000; i += 4 {
+			}
+			for i < len(instances) && instances[i] <= 1000 {
+				i++
+			}
 			continue
+		}
+		p, start := pred[i], i
+		for i++; i < len(instances) && instances[i] == k && pred[i] == p; i++ {
 		}
 		part, label, n := &c.parts[k], int(k/1000), uint32(i-start)
 		if part.all == 0 {

@@ -40,7 +40,7 @@ type ClassScore struct {
 func (s *Summary) MarshalJSON() ([]byte, error) {
 	type class struct {
 		Name      string   `json:"name"`
-		IoU       *float64 `json:"iou"`
+		IoU       *float64 `json:"IoU"`
 		Accuracy  *float64 `json:"accuracy"`
 		Pixels    int64    `json:"pixels"`
 		Predicted int64    `json:"predicted"`
