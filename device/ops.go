@@ -11,8 +11,9 @@ var scalar = Desc{Shape: []int{}}
 // Conv is a two-dimensional convolution (cross-correlation, as in PyTorch's
 // nn.Conv2d) with symmetric zero padding.
 //
-// Inputs x [N,H,W,IC], w filter [OC,IC/Groups,KH,KW], and with Bias b [OC].
-// Output y [N,OH,OW,OC]; with ReLU y = max(conv, 0).
+// Inputs x [N,H,W,IC], w filter [OC,IC/Groups,KH,KW], with Bias b [OC], and with
+// Sum z as y, which is added. Output y [N,OH,OW,OC]; with ReLU y = max(conv, 0),
+// the sum included. The gradients take no notice of Sum.
 type Conv struct {
 	N, H, W, IC, OC int
 	KH, KW          int
@@ -20,7 +21,7 @@ type Conv struct {
 	PH, PW          int // padding on each side
 	DH, DW          int // dilation, at least 1 (1 is dense)
 	Groups          int // at least 1; divides IC and OC
-	Bias, ReLU      bool
+	Bias, ReLU, Sum bool
 }
 
 // OH is the output height.
@@ -51,10 +52,18 @@ func (c Conv) Inputs() []Desc {
 	if c.Bias {
 		in = append(in, dense(c.OC))
 	}
+	if c.Sum {
+		in = append(in, c.Y())
+	}
 	return in
 }
-func (c Conv) Outputs() []Desc   { return []Desc{c.Y()} }
-func (c Conv) InPlace() [][2]int { return nil }
+func (c Conv) Outputs() []Desc { return []Desc{c.Y()} }
+func (c Conv) InPlace() [][2]int {
+	if c.Sum {
+		return [][2]int{{0, len(c.Inputs()) - 1}}
+	}
+	return nil
+}
 func (c Conv) Check() error {
 	switch {
 	case c.N < 1 || c.H < 1 || c.W < 1 || c.IC < 1 || c.OC < 1 || c.KH < 1 || c.KW < 1:

@@ -22,8 +22,16 @@ func conv(o device.Conv, threads int) program {
 	row := k * o.Groups
 	tile := max(1, tileElems/row)
 	pixels := o.N * o.OH() * o.OW()
-	return program{scratch: o.OC*k + threads*tile*row, run: func(c *call) error {
+	addend := 0
+	if o.Sum {
+		addend = pixels * o.OC
+	}
+	return program{scratch: o.OC*k + threads*tile*row + addend, run: func(c *call) error {
 		x, w, y := c.in[0].f, c.in[1].f, c.out[0].f
+		z := c.scratch[len(c.scratch)-addend:] // y may lie where it lay
+		if o.Sum {
+			copy(z, c.in[len(c.in)-1].f)
+		}
 		var b []float64
 		if o.Bias {
 			b = c.in[2].f
@@ -32,6 +40,9 @@ func conv(o device.Conv, threads int) program {
 		packForward(o, packed, w)
 		product(c, c.scratch[o.OC*k:], pixels, tile, row, o.Groups, ocg, y, packed, b,
 			func(dst []float64, pixel int) { gather(o, dst, x, pixel) })
+		for i, v := range z {
+			y[i] += v
+		}
 		if o.ReLU {
 			c.parallel(len(y), chunk, func(lo, hi int) { rectify(y[lo:hi], y[lo:hi]) })
 		}
