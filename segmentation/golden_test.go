@@ -244,7 +244,17 @@ func step(t *testing.T, r *reference, dev device.Device, d *deviations) {
 	d.compare("EMA copies", r.EMA, c.Seed, d.rest, false, read)
 	d.compare("running statistics", r.Buffers, c.Seed, d.rest, false, read)
 
-	inf, err := net.NewInference(m, n, h, w, nil, nil)
+	for _, fold := range []bool{false, true} {
+		m.Store.Fold = fold
+		evaluate(t, r, net, m, image, d)
+	}
+}
+
+// evaluate compares inference with PyTorch's.
+func evaluate(t *testing.T, r *reference, net *Net, m *manpp.Model, image []float64, d *deviations) {
+	c := r.Config
+	n := c.Batch
+	inf, err := net.NewInference(m, n, c.Size[0], c.Size[1], nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +280,7 @@ func step(t *testing.T, r *reference, dev device.Device, d *deviations) {
 		}
 	}
 	chw := nhwc(got, n, inf.H*inf.W, inf.Classes)
-	d.compare("evaluation", r.Eval, c.Seed, d.rest, false, func(string, int) []float64 { return chw })
+	d.compare(fmt.Sprintf("evaluation, folded %v", m.Store.Fold), r.Eval, c.Seed, d.rest, false, func(string, int) []float64 { return chw })
 }
 
 // nhwc turns [n,c,hw] into [n,hw,c].

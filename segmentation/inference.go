@@ -24,7 +24,8 @@ type Inference struct {
 
 // NewInference compiles model m's backbone under s's head for images [n,h,w,3].
 // input and arena may be shared with programs that never run at the same time;
-// nil makes own ones.
+// nil makes own ones. Where the store's Fold is set, batch norms are folded into
+// the convolutions before them: a second copy of the weights for less time.
 func (s *Net) NewInference(m *manpp.Model, n, h, w int, input, arena *exec.Arena) (*Inference, error) {
 	if err := s.fits(m); err != nil {
 		return nil, err
