@@ -140,43 +140,28 @@ func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
 	return manpp.NewTrainer(n.Model, opt, m.NewHeads)
 }
 
-// LoadPretrained fills the backbone from a safetensors file of torchvision names
-// ("conv1.weight", "layer1.0…") or a checkpoint of ours, and starts LB and EMA from
-// the units they stand for. It returns what was loaded; less than nine tenths of
-// the backbone is an error.
+// LoadPretrained fills the backbone from a checkpoint of ours, or a .safetensors or
+// .pth file of another program (weights.Fit), and starts LB and EMA from the units
+// they stand for. It returns what was loaded; less than nine tenths of the backbone
+// is an error.
 func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
 	file, err := weights.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	names := map[string]string{} // model name to file name
-	var want, have []weights.Tensor
+	var want []weights.Tensor
 	for _, v := range n.Store.Vars() {
 		if strings.HasPrefix(v.Name, n.Model.Prefix) {
 			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
 		}
 	}
-	for _, info := range file.Tensors() {
-		name := strings.TrimPrefix(strings.TrimPrefix(info.Name, "param/"), "buffer/")
-		if !strings.HasPrefix(name, n.Model.Prefix) {
-			name = n.Model.Prefix + strings.TrimPrefix(name, "module.")
-		}
-		names[name] = info.Name
-		have = append(have, weights.Tensor{Name: name, Shape: info.Shape})
-	}
-	r := weights.Match(want, have)
+	r := file.Fit(want)
 	if err := r.Require(0.9); err != nil {
 		return r, fmt.Errorf("%s: %w", path, err)
 	}
-	for _, name := range r.Loaded {
-		t, err := file.Read(names[name])
-		if err != nil {
-			return r, err
-		}
-		if err := setVar(n.Store, name, t); err != nil {
-			return r, err
-		}
+	if err := file.Fill(r, func(t weights.Tensor) error { return setVar(n.Store, t.Name, t) }); err != nil {
+		return r, err
 	}
 	if n.Model.Quirks.IndependentClones {
 		return r, nil
