@@ -47,7 +47,9 @@ func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detec
 	if cfg.MANPP.Quirks == "released" {
 		net.Quirks = detection.ReleasedQuirks
 	}
-	n, err := newNetwork(cfg, dev, body, detection.BodyPrefix, categories{ids})
+	n, err := newNetwork(cfg, dev, body, detection.BodyPrefix, categories{ids}, func(_ *manpp.Model, n, h, w int) (manpp.Heads, error) {
+		return net.NewHeads(dev, n, h, w)
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"manvision/device"
 	"manvision/manpp"
 	"manvision/nn"
+	"manvision/optim"
 	"manvision/weights"
 )
 
@@ -26,9 +27,12 @@ type Network struct {
 	Head string
 }
 
+// headsOf makes a task's heads of a model for images [n,h,w,3].
+type headsOf func(m *manpp.Model, n, h, w int) (manpp.Heads, error)
+
 // newNetwork cuts a backbone as the recipe says. prefix is put before the names of
 // its parameters. No memory is allocated yet.
-func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, prefix string, classes Classes) (*Network, error) {
+func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, prefix string, classes Classes, heads headsOf) (*Network, error) {
 	strategy, err := manpp.ParseStrategy(cfg.MANPP.Strategy)
 	if err != nil {
 		return nil, err
@@ -41,7 +45,7 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
 	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
 	if strategy.Local {
-		if model.Partition, err = n.partition(); err != nil {
+		if model.Partition, err = n.partition(heads); err != nil {
 			return nil, err
 		}
 	}
@@ -51,7 +55,7 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 // Net implements Model for what embeds a Network.
 func (n *Network) Net() *Network { return n }
 
-func (n *Network) partition() (manpp.Partition, error) {
+func (n *Network) partition(heads headsOf) (manpp.Partition, error) {
 	c, body := n.Config.MANPP, n.Model.Backbone
 	var p manpp.Partition
 	var err error
@@ -64,9 +68,9 @@ func (n *Network) partition() (manpp.Partition, error) {
 		p, err = manpp.Cuts(body, c.Cuts)
 	case "balanced":
 		images, h, w := PlanSize(n.Config)
-		var cost []int64
-		if cost, err = manpp.UnitCosts(n.Store.Device(), body, images, h, w); err == nil {
-			p, err = manpp.Balanced(cost, c.Blocks)
+		var hyper optim.Hyper
+		if hyper, err = n.Config.Hyper(); err == nil {
+			p, err = manpp.Balance(n.Model, hyper, heads, images, h, w, c.Blocks)
 		}
 	default:
 		err = fmt.Errorf("unknown partition %q", c.Partition)

@@ -81,3 +81,29 @@ func TestPlanSizeIsTheLargestCanvas(t *testing.T) {
 		t.Errorf("%dx%dx%d", n, h, w)
 	}
 }
+
+// Balanced cuts need no more memory than cuts by stage, heads included.
+func TestBalancedPartition(t *testing.T) {
+	dev, err := openCPU(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dev.Close()
+	for _, recipe := range []func(*testing.T, string, string, ...string) *config.Config{recipe, labelRecipe} {
+		root := t.TempDir()
+		stages, err := Plan(recipe(t, root, "run"), dev, 6, 4, 64, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		balanced, err := Plan(recipe(t, root, "run", "manpp.partition=balanced", "manpp.blocks=4"), dev, 6, 4, 64, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(balanced.Recipe.Cuts) != 3 || balanced.Recipe.Total > stages.Recipe.Total {
+			t.Errorf("cuts %v plan %d bytes, stages %d", balanced.Recipe.Cuts, balanced.Recipe.Total, stages.Recipe.Total)
+		}
+	}
+	if _, peak := dev.Allocated(); peak != 0 {
+		t.Errorf("planning allocated %d bytes", peak)
+	}
+}

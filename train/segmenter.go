@@ -43,7 +43,7 @@ func NewSegmenter(cfg *config.Config, dev device.Device, classes *LabelClasses) 
 	if err := net.Check(); err != nil {
 		return nil, err
 	}
-	n, err := newNetwork(cfg, dev, body, segmentation.BodyPrefix, classes)
+	n, err := newNetwork(cfg, dev, body, segmentation.BodyPrefix, classes, net.NewHeads)
 	if err != nil {
 		return nil, err
 	}
