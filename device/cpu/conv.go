@@ -37,7 +37,6 @@ var (
 	jitBlocked    = method{C.MV_JIT, C.MV_BLOCKED}
 	directBlocked = method{C.MV_DIRECT, C.MV_BLOCKED}
 	directAny     = method{C.MV_DIRECT, C.MV_ANY}
-	winograd      = method{C.MV_WINOGRAD, C.MV_ANY}
 )
 
 // convPlan is a primitive descriptor and the layouts it wants.
@@ -75,6 +74,9 @@ func geometry(c device.Conv) C.mv_conv {
 	}
 	if c.ReLU {
 		g.relu = 1
+	}
+	if c.Sum {
+		g.sum = 1
 	}
 	return g
 }
@@ -124,40 +126,26 @@ type side struct {
 
 func (k *kernel) conv(c device.Conv, dir direction) error {
 	if dir != forward {
-		c.ReLU = false
+		c.ReLU, c.Sum = false, false
+	}
+	if c.Sum {
+		// What follows adds to what lies in the output.
+		if err := k.loop(C.mv_move, []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
+			return err
+		}
+	}
+	switch {
+	case winogradFor(c, dir):
+		return k.winograd(c, dir)
+	case pointwiseFor(c, dir):
+		return k.pointwise(c, dir)
 	}
 	p, err := k.d.convPlanOf(c, dir)
 	if err != nil {
 		return err
 	}
-	if p.method == winograd && c.N > 1 && p.scratch() > splitAbove {
-		one := c
-		one.N = 1
-		// Alone an image may be too small for Winograd to pay.
-		q, err := k.d.convPlanOf(one, dir)
-		switch {
-		case err != nil || q.method != winograd:
-		case q.scratch() <= directAbove:
-			return k.convSplit(q, one, c.N, dir)
-		default:
-			if p, err = k.d.planConv(c, dir, methodsFor(c, dir)[1:]); err != nil {
-				return err
-			}
-			defer p.free()
-		}
-	}
-	return k.convBy(p, c, dir, shares{})
+	return k.convBy(p, c, dir)
 }
-
-// splitAbove is the scratch in bytes from which a Winograd convolution runs image
-// by image: its transformed tiles take several times the memory of the
-// activations, and one image's are enough to fill the cores.
-var splitAbove int64 = 48 << 20 // tests lower it
-
-// directAbove is the scratch of one image from which Winograd is given up: the
-// weight gradient of a RetinaNet's 720 class channels would take a fifth of a
-// block's memory to save a fiftieth of its time.
-const directAbove = 160 << 20
 
 // convPlanOf returns the remembered plan of a convolution.
 func (d *Device) convPlanOf(c device.Conv, dir direction) (*convPlan, error) {
@@ -165,80 +153,16 @@ func (d *Device) convPlanOf(c device.Conv, dir direction) (*convPlan, error) {
 	if p := d.convs[key]; p != nil {
 		return p, nil
 	}
-	p, err := d.planConv(c, dir, planFor(c, dir))
+	p, err := d.planConv(c, dir, methodsFor(c, dir))
 	if err == nil {
 		d.convs[key] = p
 	}
 	return p, err
 }
 
-// scratch is what a Winograd plan needs: the primitive's own and the reordered
-// tensors.
-func (p *convPlan) scratch() int64 {
-	var pad C.dnnl_memory_desc_t
-	C.mv_query_md(p.pd, C.dnnl_query_scratchpad_md, 0, &pad)
-	n := int64(C.dnnl_memory_desc_get_size(&pad))
-	for _, md := range []*C.dnnl_memory_desc_t{&p.x, &p.w, &p.y} {
-		n += int64(C.dnnl_memory_desc_get_size(md))
-	}
-	return n
-}
-
-// shares says which part of the caller's tensors a convolution works on: byte
-// offsets of the image's activations, and where its filter and bias gradients go
-// when not to the outputs.
-type shares struct {
-	x, y    int64
-	filters *place
-	biases  *place
-}
-
-// convSplit adds the steps of n images of one convolution c each; they use the
-// same scratch in turn. Weight gradients are added up in the order of the images.
-func (k *kernel) convSplit(p *convPlan, c device.Conv, n int, dir direction) error {
-	var part shares
-	var sizes [2]int
-	if dir == backwardWeights {
-		f, err := k.d.filterOf(c.Weight())
-		if err != nil {
-			return err
-		}
-		sizes = [2]int{int(C.dnnl_memory_desc_get_size(&f.md) / 4), c.OC}
-		w, b := k.reserve(int64(4*sizes[0])), k.reserve(int64(4*sizes[1]))
-		part.filters, part.biases = &w, &b
-	}
-	start, most := k.scratch, k.scratch
-	for i := range n {
-		s := part
-		if i == 0 {
-			s.filters, s.biases = nil, nil
-		}
-		s.x, s.y = int64(i*4*c.X().Elems()), int64(i*4*c.Y().Elems())
-		k.scratch = start
-		if err := k.convBy(p, c, dir, s); err != nil {
-			return err
-		}
-		most = max(most, k.scratch)
-		if s.filters == nil {
-			continue
-		}
-		for j, from := range []*place{s.filters, s.biases} {
-			if j == 1 && !c.Bias {
-				continue
-			}
-			to := argument(k.in + j)
-			if err := k.loop(C.mv_add, []place{to, *from, to}, []int{sizes[j], 0}); err != nil {
-				return err
-			}
-		}
-	}
-	k.scratch = most
-	return nil
-}
-
 // convBy adds the steps of a planned convolution: what is not in the primitive's
 // layout is reordered before or after it, through the scratch.
-func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction, part shares) error {
+func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction) error {
 	f, err := k.d.filterOf(c.Weight())
 	if err != nil {
 		return err
@@ -270,14 +194,6 @@ func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction, part shares) 
 		w.id, w.at = C.DNNL_ARG_DIFF_WEIGHTS, argument(k.in)
 		biasAt(k.in+1, C.DNNL_ARG_DIFF_BIAS)
 	}
-	x.at.off += C.int64_t(part.x)
-	y.at.off += C.int64_t(part.y)
-	if part.filters != nil {
-		w.at = *part.filters
-		if bias != nil {
-			bias.at = *part.biases
-		}
-	}
 	sides := []*side{&x, &w, &y}
 	var args []tensor
 	for _, s := range sides {
@@ -286,7 +202,7 @@ func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction, part shares) 
 			s.reordered = true
 			s.scratch = k.reserve(int64(C.dnnl_memory_desc_get_size(&s.want)))
 			at = s.scratch
-			if s.in {
+			if s.in || c.Sum && s == &y {
 				if err := k.reorder(s.md, s.at, s.want, at); err != nil {
 					return err
 				}
@@ -319,9 +235,6 @@ func nhwc(d device.Desc) C.dnnl_memory_desc_t {
 	return md
 }
 
-// planFor is methodsFor; tests replace it.
-var planFor = methodsFor
-
 // methodsFor lists the ways to try, best first, by a rule of the shape alone.
 //
 // NHWC without brgemm is the fastest direct way nearly everywhere: blocked
@@ -332,29 +245,5 @@ func methodsFor(c device.Conv, dir direction) []method {
 	if dir == forward && c.Groups > 1 && c.IC/c.Groups >= 32 {
 		list[0], list[1] = list[1], list[0]
 	}
-	if winogradPays(c, dir) {
-		list = append([]method{winograd}, list...)
-	}
 	return list
-}
-
-// winogradPays estimates whether oneDNN's F(4x4,3x3) Winograd, reorders
-// included, beats the direct algorithm by a tenth or more. Both times are in units
-// of a direct output pixel and input-output channel pair. The figures are a least
-// squares fit (12 % residual) to 120 shapes: 32 to 512 channels, maps of 7x7 to
-// 152x200, batches of 1 to 16, on an AVX-512 machine; of the time of all of them the rule
-// loses 1 % (weights 2.5 %) against the best choice for each, always direct 65 %.
-func winogradPays(c device.Conv, dir direction) bool {
-	if c.KH != 3 || c.KW != 3 || c.SH != 1 || c.SW != 1 || c.DH != 1 || c.DW != 1 || c.Groups != 1 || c.IC%16 != 0 || c.OC%16 != 0 {
-		return false
-	}
-	tile, transform, filter := 4.7, 190.0, 340.0
-	if dir == backwardWeights {
-		tile, transform, filter = 5.6, 180, 180
-	}
-	up := func(n int) int { return (n + 3) / 4 }
-	oh, ow := c.OH(), c.OW()
-	tiles := float64(c.N * up(oh) * up(ow))
-	cost := tiles*(tile+transform*(1/float64(c.IC)+1/float64(c.OC))) + filter
-	return cost < 0.9*float64(c.N*oh*ow)
 }

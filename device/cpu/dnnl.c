@@ -87,17 +87,18 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 	dnnl_dims_t bd = {c->oc};
 	dnnl_memory_desc_init_by_tag(&b, 1, bd, dnnl_f32, dnnl_x);
 	dnnl_dims_t s = {c->sh, c->sw}, d = {c->dh - 1, c->dw - 1}, p = {c->ph, c->pw};
-	dnnl_alg_kind_t a = alg == MV_WINOGRAD ? dnnl_convolution_winograd : dnnl_convolution_direct;
+	dnnl_alg_kind_t a = dnnl_convolution_direct;
 
 	dnnl_primitive_attr_t attr;
 	int st = dnnl_primitive_attr_create(&attr);
 	if (st) return st;
 	dnnl_primitive_attr_set_scratchpad_mode(attr, dnnl_scratchpad_mode_user);
-	if (dir == MV_FORWARD && c->relu) {
+	if (dir == MV_FORWARD && (c->relu || c->sum)) {
 		dnnl_post_ops_t ops;
 		st = dnnl_post_ops_create(&ops);
 		if (!st) {
-			dnnl_post_ops_append_eltwise(ops, 1.f, dnnl_eltwise_relu, 0.f, 0.f);
+			if (c->sum) dnnl_post_ops_append_sum(ops, 1.f);
+			if (c->relu) dnnl_post_ops_append_eltwise(ops, 1.f, dnnl_eltwise_relu, 0.f, 0.f);
 			dnnl_primitive_attr_set_post_ops(attr, ops);
 			dnnl_post_ops_destroy(ops);
 		}

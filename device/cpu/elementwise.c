@@ -45,6 +45,14 @@ MV_LOOP(mv_add) {
 		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, add(p[0], p[1], lo, hi, p[2]));
 }
 
+static void move(const float *x, int64_t lo, int64_t hi, float *y) { memcpy(y + lo, x + lo, (hi - lo) * sizeof *y); }
+
+// p: x, y, which may be x. n: size.
+MV_LOOP(mv_move) {
+	(void)f;
+	if (p[0] != p[1]) MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, move(p[0], lo, hi, p[1]));
+}
+
 MV_CLONES static void fuse(float s, const float *a, const float *b, int64_t lo, int64_t hi, float *y) {
 	float u = 2 - s;
 #pragma GCC ivdep

@@ -68,14 +68,14 @@ void mv_free(void *p, int64_t bytes);
 // A convolution as oneDNN sees it.
 typedef struct {
 	int64_t n, ic, oc, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw, g;
-	int bias, relu;
+	int bias, relu, sum;
 } mv_conv;
 
 enum { MV_FORWARD, MV_BACKWARD_DATA, MV_BACKWARD_WEIGHTS };
 enum { MV_NHWC, MV_BLOCKED, MV_ANY }; // activations' layout
 // MV_DIRECT takes what oneDNN prefers, MV_JIT no implementation of the brgemm
 // family.
-enum { MV_DIRECT, MV_JIT, MV_WINOGRAD };
+enum { MV_DIRECT, MV_JIT };
 
 // mv_conv_pd finds the first implementation that is not a reference one. Its
 // name is copied to impl (64 bytes). weights null means the primitive's choice.

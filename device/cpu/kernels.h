@@ -17,6 +17,7 @@ MV_LOOP(mv_fold);
 MV_LOOP(mv_relu);
 MV_LOOP(mv_relu_backward);
 MV_LOOP(mv_add);
+MV_LOOP(mv_move);
 MV_LOOP(mv_fuse);
 MV_LOOP(mv_fuse_backward);
 MV_LOOP(mv_fill);
@@ -25,6 +26,7 @@ MV_LOOP(mv_column_sums);
 
 MV_LOOP(mv_winograd);
 MV_LOOP(mv_winograd_weights);
+MV_LOOP(mv_pointwise);
 
 MV_LOOP(mv_maxpool);
 MV_LOOP(mv_maxpool_backward);

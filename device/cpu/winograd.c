@@ -2,23 +2,22 @@
 #include "loops.h"
 #include "winograd.h"
 
-// wino is a 3x3 convolution of stride 1 and any dilation. A tile is the outputs
-// dilation apart that one transform makes; it starts at a row of rows and a column of
-// cols, which together cover every phase of the dilation. Nothing is rearranged:
-// tiles are gathered from and scattered to NHWC tensors.
+// wino is a 3x3 convolution of stride 1 and any dilation. A tile is the outputs that
+// one transform makes, a dilation apart; it starts at one of rows and one of cols,
+// which together cover every phase of the dilation. Nothing is rearranged: tiles are
+// gathered from and scattered to NHWC tensors.
 typedef struct {
 	int64_t n, h, w, ic, oh, ow, oc; // activations x and y
 	int64_t dh, dw, ph, pw;
 	int64_t th, tw; // tiles of a column and of a row of the map
-	int m;
+	int64_t kr, kc; // kinds of the rows' and the columns' transforms
 	const int32_t *rows, *cols;
-	const float *zeros; // as many as ic or oc
+	const float *zeros, *bias; // as many as ic or oc
+	int64_t relu, sum, turned;
 } wino;
 
-// n: N, H, W, IC, OH, OW, OC, dilation, padding (each of rows, columns), tiles of a
-// column and of a row, m.
 static wino geometry(const int64_t *n, const void *rows, const void *cols, const void *zeros) {
-	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], (int)n[13], rows, cols, zeros};
+	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], rows, cols, zeros, zeros, 0, 0, 0};
 }
 
 static int64_t tiles(const wino *g) { return g->n * g->th * g->tw; }
@@ -27,160 +26,182 @@ static int64_t tiles(const wino *g) { return g->n * g->th * g->tw; }
 // two all would compete for the same lines.
 static int64_t plane(int64_t size) { return size + MV_LANES; }
 
-MV_ALWAYS void inputs(const wino *g, int m, const float *x, int64_t lo, int64_t hi, float *v, int64_t stride) {
-	int k = m + 2;
-	for (int64_t i = lo; i < hi; i++) {
-		int64_t row = g->rows[i / g->tw % g->th] - g->ph, col = g->cols[i % g->tw] - g->pw;
-		const float *image = x + i / (g->th * g->tw) * g->h * g->w * g->ic;
-		const float *from[MV_TILE * MV_TILE];
-		for (int a = 0; a < k; a++)
-			for (int b = 0; b < k; b++) {
-				int64_t r = row + a * g->dh, c = col + b * g->dw;
-				from[a * k + b] = r < 0 || r >= g->h || c < 0 || c >= g->w ? g->zeros : image + (r * g->w + c) * g->ic;
-			}
+// Each pass below transforms items lo to hi, tiles or filters, of kinds kr and kc;
+// planes are stride apart.
+
+// gather finds the side's inputs of a tile, rows by columns.
+MV_ALWAYS void gather(const float *image, const float *zeros, int64_t h, int64_t w, int64_t c, int64_t row, int64_t col, int64_t dh, int64_t dw, int rows, int cols, const float **from) {
+	for (int a = 0; a < rows; a++)
+		for (int b = 0; b < cols; b++) {
+			int64_t y = row + a * dh, x = col + b * dw;
+			from[a * cols + b] = y < 0 || y >= h || x < 0 || x >= w ? zeros : image + (y * w + x) * c;
+		}
+}
+
+// x -> factors.
+MV_ALWAYS void inputs(const wino *g, int kr, int kc, const float *x, float *v, int64_t stride, int64_t lo, int64_t hi) {
+	int rows = mv_wino_reach(kr), cols = mv_wino_reach(kc);
+	for (int64_t i = lo; i < hi; i++, v += g->ic) {
+		int64_t row = g->rows[i / g->tw % g->th] - g->ph + mv_wino_first(kr) * g->dh;
+		int64_t col = g->cols[i % g->tw] - g->pw + mv_wino_first(kc) * g->dw;
+		const float *from[MV_AREA];
+		gather(x + i / (g->th * g->tw) * g->h * g->w * g->ic, g->zeros, g->h, g->w, g->ic, row, col, g->dh, g->dw, rows, cols, from);
 		for (int64_t c = 0; c < g->ic; c += MV_LANES) {
-			vec t[MV_TILE * MV_TILE], u[MV_TILE * MV_TILE];
-			for (int b = 0; b < k; b++) {
-				vec d[MV_TILE];
-				for (int a = 0; a < k; a++) d[a] = *(const vec *)(from[a * k + b] + c);
-				mv_wino_inputs(m, d, 1, t + b, k);
+			vec t[MV_AREA], u[MV_AREA];
+			for (int b = 0; b < cols; b++) {
+				vec d[MV_SIDE];
+				for (int a = 0; a < rows; a++) d[a] = *(const vec *)(from[a * cols + b] + c);
+				mv_wino_inputs(kr, d, 1, t + b, cols);
 			}
-			for (int a = 0; a < k; a++) mv_wino_inputs(m, t + a * k, 1, u + a * k, 1);
-			float *to = v + (i - lo) * g->ic + c;
-			for (int a = 0; a < k * k; a++) *(vec *)(to + a * stride) = u[a];
+			for (int a = 0; a < kr; a++) mv_wino_inputs(kc, t + a * cols, 1, u + a * kc, 1);
+			for (int a = 0; a < kr * kc; a++) *(vec *)(v + c + a * stride) = u[a];
 		}
 	}
 }
-MV_CLONES static void inputs4(const wino *g, const float *x, int64_t lo, int64_t hi, float *v, int64_t stride) { inputs(g, 4, x, lo, hi, v, stride); }
-MV_CLONES static void inputs3(const wino *g, const float *x, int64_t lo, int64_t hi, float *v, int64_t stride) { inputs(g, 3, x, lo, hi, v, stride); }
 
-MV_ALWAYS void outputs(const wino *g, int m, const float *v, int64_t stride, int64_t lo, int64_t hi, const float *bias, int relu, float *y) {
-	int k = m + 2;
-	for (int64_t i = lo; i < hi; i++) {
+// products -> y.
+MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, int64_t stride, int64_t lo, int64_t hi) {
+	int rows = mv_wino_m(kr), cols = mv_wino_m(kc);
+	for (int64_t i = lo; i < hi; i++, v += g->oc) {
 		int64_t row = g->rows[i / g->tw % g->th], col = g->cols[i % g->tw];
 		float *image = y + i / (g->th * g->tw) * g->oh * g->ow * g->oc;
 		for (int64_t c = 0; c < g->oc; c += MV_LANES) {
-			vec t[MV_TILE * MV_TILE];
-			const float *from = v + (i - lo) * g->oc + c;
-			for (int b = 0; b < k; b++) {
-				vec d[MV_TILE];
-				for (int a = 0; a < k; a++) d[a] = *(const vec *)(from + (a * k + b) * stride);
-				mv_wino_outputs(m, d, 1, t + b, k);
+			vec t[MV_AREA];
+			for (int b = 0; b < kc; b++) {
+				vec d[MV_SIDE];
+				for (int a = 0; a < kr; a++) d[a] = *(const vec *)(v + c + (a * kc + b) * stride);
+				mv_wino_outputs(kr, d, 1, t + b, kc);
 			}
-			vec add = *(const vec *)(bias + c);
-			for (int a = 0; a < m && row + a * g->dh < g->oh; a++) {
-				vec out[MV_TILE];
-				mv_wino_outputs(m, t + a * k, 1, out, 1);
+			vec bias = *(const vec *)(g->bias + c);
+			for (int a = 0; a < rows && row + a * g->dh < g->oh; a++) {
+				vec o[MV_SIDE];
+				mv_wino_outputs(kc, t + a * kc, 1, o, 1);
 				float *to = image + ((row + a * g->dh) * g->ow + col) * g->oc + c;
-				for (int b = 0; b < m && col + b * g->dw < g->ow; b++) {
-					vec s = out[b] + add;
-					if (relu) s = (vec)((mask)s & ~(s < 0)); // NaN stays
+				for (int b = 0; b < cols && col + b * g->dw < g->ow; b++) {
+					vec s = o[b] + bias;
+					if (g->sum) s += *(const vec *)(to + b * g->dw * g->oc);
+					if (g->relu) s = (vec)((mask)s & ~(s < 0)); // NaN stays
 					*(vec *)(to + b * g->dw * g->oc) = s;
 				}
 			}
 		}
 	}
 }
-MV_CLONES static void outputs4(const wino *g, const float *v, int64_t stride, int64_t lo, int64_t hi, const float *bias, int relu, float *y) { outputs(g, 4, v, stride, lo, hi, bias, relu, y); }
-MV_CLONES static void outputs3(const wino *g, const float *v, int64_t stride, int64_t lo, int64_t hi, const float *bias, int relu, float *y) { outputs(g, 3, v, stride, lo, hi, bias, relu, y); }
 
-MV_ALWAYS void gradients(const wino *g, int m, const float *dy, int64_t lo, int64_t hi, float *v, int64_t stride) {
-	int k = m + 2;
-	for (int64_t i = lo; i < hi; i++) {
-		int64_t row = g->rows[i / g->tw % g->th], col = g->cols[i % g->tw];
-		const float *image = dy + i / (g->th * g->tw) * g->oh * g->ow * g->oc;
-		const float *from[MV_TILE * MV_TILE];
-		for (int a = 0; a < m; a++)
-			for (int b = 0; b < m; b++) {
-				int64_t r = row + a * g->dh, c = col + b * g->dw;
-				from[a * m + b] = r >= g->oh || c >= g->ow ? g->zeros : image + (r * g->ow + c) * g->oc;
-			}
+// dy -> factors.
+MV_ALWAYS void gradients(const wino *g, int kr, int kc, const float *dy, float *v, int64_t stride, int64_t lo, int64_t hi) {
+	int rows = mv_wino_m(kr), cols = mv_wino_m(kc);
+	for (int64_t i = lo; i < hi; i++, v += g->oc) {
+		const float *from[MV_AREA];
+		gather(dy + i / (g->th * g->tw) * g->oh * g->ow * g->oc, g->zeros, g->oh, g->ow, g->oc, g->rows[i / g->tw % g->th], g->cols[i % g->tw], g->dh, g->dw, rows, cols, from);
 		for (int64_t c = 0; c < g->oc; c += MV_LANES) {
-			vec t[MV_TILE * MV_TILE], u[MV_TILE * MV_TILE];
-			for (int b = 0; b < m; b++) {
-				vec d[MV_TILE];
-				for (int a = 0; a < m; a++) d[a] = *(const vec *)(from[a * m + b] + c);
-				mv_wino_gradients(m, d, 1, t + b, m);
+			vec t[MV_AREA], u[MV_AREA];
+			for (int b = 0; b < cols; b++) {
+				vec d[MV_SIDE];
+				for (int a = 0; a < rows; a++) d[a] = *(const vec *)(from[a * cols + b] + c);
+				mv_wino_gradients(kr, d, 1, t + b, cols);
 			}
-			for (int a = 0; a < k; a++) mv_wino_gradients(m, t + a * m, 1, u + a * k, 1);
-			float *to = v + (i - lo) * g->oc + c;
-			for (int a = 0; a < k * k; a++) *(vec *)(to + a * stride) = u[a];
+			for (int a = 0; a < kr; a++) mv_wino_gradients(kc, t + a * cols, 1, u + a * kc, 1);
+			for (int a = 0; a < kr * kc; a++) *(vec *)(v + c + a * stride) = u[a];
 		}
 	}
 }
-MV_CLONES static void gradients4(const wino *g, const float *dy, int64_t lo, int64_t hi, float *v, int64_t stride) { gradients(g, 4, dy, lo, hi, v, stride); }
-MV_CLONES static void gradients3(const wino *g, const float *dy, int64_t lo, int64_t hi, float *v, int64_t stride) { gradients(g, 3, dy, lo, hi, v, stride); }
 
-// taps transforms filters w [3,3,size] to u; turn rotates them by half a turn.
-MV_ALWAYS void taps(int m, const float *w, int64_t size, int turn, int64_t lo, int64_t hi, float *u, int64_t stride) {
-	int k = m + 2;
+// w [3,3,filters] -> factors.
+MV_ALWAYS void taps(const wino *g, int kr, int kc, const float *w, float *u, int64_t stride, int64_t lo, int64_t hi) {
+	int64_t size = g->ic * g->oc;
 	for (int64_t c = lo; c < hi; c += MV_LANES) {
-		vec t[MV_TILE * MV_TILE], o[MV_TILE];
+		vec t[MV_AREA], o[MV_SIDE];
 		for (int b = 0; b < 3; b++) {
 			vec d[3];
-			for (int a = 0; a < 3; a++) d[a] = *(const vec *)(w + (turn ? 8 - 3 * a - b : 3 * a + b) * size + c);
-			mv_wino_taps(m, d, 1, t + b, 3);
+			for (int a = 0; a < 3; a++) d[a] = *(const vec *)(w + (g->turned ? 8 - 3 * a - b : 3 * a + b) * size + c);
+			mv_wino_taps(kr, d, 1, t + b, 3);
 		}
-		for (int a = 0; a < k; a++) {
-			mv_wino_taps(m, t + 3 * a, 1, o, 1);
-			for (int b = 0; b < k; b++) *(vec *)(u + (a * k + b) * stride + c) = o[b];
+		for (int a = 0; a < kr; a++) {
+			mv_wino_taps(kc, t + 3 * a, 1, o, 1);
+			for (int b = 0; b < kc; b++) *(vec *)(u + (a * kc + b) * stride + c) = o[b];
 		}
 	}
 }
-MV_CLONES static void taps4(const float *w, int64_t size, int turn, int64_t lo, int64_t hi, float *u, int64_t stride) { taps(4, w, size, turn, lo, hi, u, stride); }
-MV_CLONES static void taps3(const float *w, int64_t size, int turn, int64_t lo, int64_t hi, float *u, int64_t stride) { taps(3, w, size, turn, lo, hi, u, stride); }
 
-MV_ALWAYS void taps_back(int m, const float *u, int64_t stride, int64_t lo, int64_t hi, float *w, int64_t size) {
-	int k = m + 2;
+// products -> dw [3,3,filters].
+MV_ALWAYS void taps_back(const wino *g, int kr, int kc, const float *u, float *w, int64_t stride, int64_t lo, int64_t hi) {
+	int64_t size = g->ic * g->oc;
 	for (int64_t c = lo; c < hi; c += MV_LANES) {
-		vec t[MV_TILE * MV_TILE], o[3];
-		for (int b = 0; b < k; b++) {
-			vec d[MV_TILE];
-			for (int a = 0; a < k; a++) d[a] = *(const vec *)(u + (a * k + b) * stride + c);
-			mv_wino_taps_back(m, d, 1, t + b, k);
+		vec t[MV_AREA], o[3];
+		for (int b = 0; b < kc; b++) {
+			vec d[MV_SIDE];
+			for (int a = 0; a < kr; a++) d[a] = *(const vec *)(u + (a * kc + b) * stride + c);
+			mv_wino_taps_back(kr, d, 1, t + b, kc);
 		}
 		for (int a = 0; a < 3; a++) {
-			mv_wino_taps_back(m, t + a * k, 1, o, 1);
+			mv_wino_taps_back(kc, t + a * kc, 1, o, 1);
 			for (int b = 0; b < 3; b++) *(vec *)(w + (3 * a + b) * size + c) = o[b];
 		}
 	}
 }
-MV_CLONES static void taps_back4(const float *u, int64_t stride, int64_t lo, int64_t hi, float *w, int64_t size) { taps_back(4, u, stride, lo, hi, w, size); }
-MV_CLONES static void taps_back3(const float *u, int64_t stride, int64_t lo, int64_t hi, float *w, int64_t size) { taps_back(3, u, stride, lo, hi, w, size); }
+
+// Every pass is compiled for each pair of kinds.
+typedef void (*pass)(const wino *, const float *, float *, int64_t, int64_t, int64_t);
+#define PAIR(name, r, c) \
+	MV_CLONES static void name##r##c(const wino *g, const float *from, float *to, int64_t stride, int64_t lo, int64_t hi) { name(g, r, c, from, to, stride, lo, hi); }
+#define PAIRS(name) \
+	PAIR(name, 6, 6) PAIR(name, 6, 5) PAIR(name, 6, 3) PAIR(name, 5, 6) PAIR(name, 5, 5) PAIR(name, 5, 3) PAIR(name, 3, 6) PAIR(name, 3, 5) PAIR(name, 3, 3) \
+	static pass name##_for(const wino *g) { \
+		switch (10 * g->kr + g->kc) { \
+		case 66: return name##66; \
+		case 65: return name##65; \
+		case 63: return name##63; \
+		case 56: return name##56; \
+		case 55: return name##55; \
+		case 53: return name##53; \
+		case 36: return name##36; \
+		case 35: return name##35; \
+		} \
+		return name##33; \
+	}
+PAIRS(inputs)
+PAIRS(outputs)
+PAIRS(gradients)
+PAIRS(taps)
+PAIRS(taps_back)
 
 // products computes planes c = a·b (+ c), each m x n of inner k, one thread a product
-// or a part of its columns, so that all threads have equally much to do.
-static void products(int planes, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t sa, const float *b, int64_t sb, float beta, float *c, int64_t sc) {
+// or a part of its columns, so that all threads have about equally much to do.
+static void products(int64_t planes, char ta, char tb, int64_t m, int64_t n, int64_t k, const float *a, int64_t sa, const float *b, int64_t sb, float beta, float *c, int64_t sc) {
 	int64_t lda = ta == 'T' ? m : k, ldb = tb == 'T' ? k : n;
 #pragma omp parallel
 	{
-		int64_t threads = omp_get_num_threads(), parts = 1;
-		while (planes % threads && parts < 4 && n / parts >= 128) parts *= 2;
+		int64_t parts = 1;
+		while (planes * parts % omp_get_num_threads() && parts < 4 && n / parts >= 128) parts *= 2;
 #pragma omp for schedule(static)
 		for (int64_t i = 0; i < planes * parts; i++) {
-			int64_t q = i / parts, from = n * (i % parts) / parts / 16 * 16, to = i % parts == parts - 1 ? n : n * (i % parts + 1) / parts / 16 * 16;
+			int64_t q = i / parts, from = n * (i % parts) / parts / MV_LANES * MV_LANES, to = n * (i % parts + 1) / parts / MV_LANES * MV_LANES;
 			dnnl_sgemm(ta, tb, m, to - from, k, 1, a + q * sa, lda, b + q * sb + (tb == 'T' ? from * ldb : from), ldb, beta, c + q * sc + from, n);
 		}
 	}
 }
 
-// p: x, w [3,3,I,O], bias or zeros, y, factors of the filters, of a chunk's inputs and
-// its products, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu.
-// Turned filters are rotated and their channels exchanged: a data gradient.
+// p: x, w [3,3,I,O], bias or zeros, y, factors of the filters, factors and products of
+// a chunk of tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu,
+// whether y is added to. Turned filters are rotated by half a turn and their channels
+// change places: a data gradient.
 MV_LOOP(mv_winograd) {
 	(void)f;
 	wino g = geometry(n, p[7], p[8], p[9]);
-	const float *x = p[0], *w = p[1], *bias = p[2];
-	float *y = p[3], *u = p[4], *v = p[5], *o = p[6];
-	int64_t chunk = n[14], turned = n[15], relu = n[16], size = g.ic * g.oc;
-	int planes = (g.m + 2) * (g.m + 2);
+	g.bias = p[2];
+	g.turned = n[16];
+	g.relu = n[17];
+	g.sum = n[18];
+	float *u = p[4], *v = p[5], *o = p[6];
+	int64_t chunk = n[15], size = g.ic * g.oc;
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.oc);
-	MV_PARALLEL(size, MV_LANES, 1, (g.m == 4 ? taps4 : taps3)(w, size, turned, lo, hi, u, su));
+	MV_PARALLEL(size, MV_LANES, 1, taps_for(&g)(&g, p[1], u, su, lo, hi));
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
-		MV_PARALLEL(k, 1, 1, (g.m == 4 ? inputs4 : inputs3)(&g, x, at + lo, at + hi, v + lo * g.ic, sv));
-		products(planes, 'N', turned ? 'T' : 'N', k, g.oc, g.ic, v, sv, u, su, 0, o, so);
-		MV_PARALLEL(k, 1, 1, (g.m == 4 ? outputs4 : outputs3)(&g, o + lo * g.oc, so, at + lo, at + hi, bias, relu, y));
+		MV_PARALLEL(k, 1, 1, inputs_for(&g)(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
+		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.oc, g.ic, v, sv, u, su, 0, o, so);
+		MV_PARALLEL(k, 1, 1, outputs_for(&g)(&g, o + lo * g.oc, p[3], so, at + lo, at + hi));
 	}
 }
 
@@ -189,18 +210,16 @@ MV_LOOP(mv_winograd) {
 MV_LOOP(mv_winograd_weights) {
 	(void)f;
 	wino g = geometry(n, p[6], p[7], p[8]);
-	const float *x = p[0], *dy = p[1];
-	float *dw = p[2], *u = p[3], *v = p[4], *o = p[5];
-	int64_t chunk = n[14], size = g.ic * g.oc;
-	int planes = (g.m + 2) * (g.m + 2);
+	float *u = p[3], *v = p[4], *o = p[5];
+	int64_t chunk = n[15], size = g.ic * g.oc;
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.oc);
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
 		MV_PARALLEL(k, 1, 1, {
-			(g.m == 4 ? inputs4 : inputs3)(&g, x, at + lo, at + hi, v + lo * g.ic, sv);
-			(g.m == 4 ? gradients4 : gradients3)(&g, dy, at + lo, at + hi, o + lo * g.oc, so);
+			inputs_for(&g)(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi);
+			gradients_for(&g)(&g, p[1], o + lo * g.oc, so, at + lo, at + hi);
 		});
-		products(planes, 'T', 'N', g.ic, g.oc, k, v, sv, o, so, at > 0, u, su);
+		products(g.kr * g.kc, 'T', 'N', g.ic, g.oc, k, v, sv, o, so, at > 0, u, su);
 	}
-	MV_PARALLEL(size, MV_LANES, 1, (g.m == 4 ? taps_back4 : taps_back3)(u, su, lo, hi, dw, size));
+	MV_PARALLEL(size, MV_LANES, 1, taps_back_for(&g)(&g, u, p[2], su, lo, hi));
 }

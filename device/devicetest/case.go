@@ -41,7 +41,7 @@ type From struct {
 func Cases() []Case {
 	var all []Case
 	for _, list := range [][]Case{
-		convCases(), linearCases(), normCases(), poolCases(), resizeCases(),
+		convCases(), sumCases(), linearCases(), normCases(), poolCases(), resizeCases(),
 		columnCases(), elementwiseCases(), lossCases(), pixelCases(), updateCases(),
 	} {
 		all = append(all, list...)
