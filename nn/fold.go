@@ -92,3 +92,27 @@ func (g *Graph) foldedConv(x *gorgonia.Node, conv, norm string, l Layer, relu bo
 		return Conv2D(x, g.Leaf(name+" weight", f.weight), g.Leaf(name+" bias", f.bias), o)
 	})
 }
+
+// summed returns the sum of a folded graph's nodes, and its ReLU if asked for, as
+// part of the convolution that one of them is the result of; nil where neither is.
+// Only 1x1 convolutions take part: devices have faster ways for wider ones that a
+// sum would rule out.
+func (g *Graph) summed(a, b *gorgonia.Node, relu bool) *gorgonia.Node {
+	if g.err != nil || !g.folds() || a == nil || b == nil || !a.Shape().Eq(b.Shape()) {
+		return nil
+	}
+	for _, p := range [2][2]*gorgonia.Node{{a, b}, {b, a}} {
+		o, ok := p[0].Op().(*op)
+		if !ok {
+			continue
+		}
+		c, ok := o.desc.(device.Conv)
+		if !ok || c.ReLU || c.Sum || c.KH != 1 || c.KW != 1 {
+			continue
+		}
+		c.Sum, c.ReLU = true, relu
+		in := append(o.args[:len(o.args):len(o.args)], p[1])
+		return g.try("", func() (*gorgonia.Node, error) { return apply(c, p[0].Shape().Clone(), nil, nil, in...) })
+	}
+	return nil
+}

@@ -40,7 +40,8 @@ type Graph struct {
 	Recompute bool
 	// Fold makes ConvNorm one convolution in Eval mode: its weight and bias are
 	// computed from the parameters and running statistics whenever these changed
-	// (device.FoldNorm). NewGraph sets it to the store's Fold. Such a graph cannot be
+	// (device.FoldNorm); a sum with the result of a 1x1 convolution becomes part of the
+	// convolution. NewGraph sets it to the store's Fold. Such a graph cannot be
 	// differentiated.
 	Fold bool
 	// NormMomentum is the share of the batch in the running statistics.
@@ -312,11 +313,17 @@ func (g *Graph) ReLU(x *gorgonia.Node) *gorgonia.Node {
 
 // Add is a + b.
 func (g *Graph) Add(a, b *gorgonia.Node) *gorgonia.Node {
+	if y := g.summed(a, b, false); y != nil {
+		return y
+	}
 	return g.try("", func() (*gorgonia.Node, error) { return Add(a, b) })
 }
 
 // AddReLU is max(a+b, 0).
 func (g *Graph) AddReLU(a, b *gorgonia.Node) *gorgonia.Node {
+	if y := g.summed(a, b, true); y != nil {
+		return y
+	}
 	return g.try("", func() (*gorgonia.Node, error) { return AddReLU(a, b) })
 }
 

@@ -74,6 +74,13 @@ conv(2, 5, 5, 3, 6, (5, 3), (1, 2), (2, 1), (1, 1), 3, True, False)
 conv(3, 1, 1, 5, 4, (1, 1), (1, 1), (0, 0), (1, 1), 1, True, False)
 conv(1, 4, 7, 2, 3, (3, 2), (2, 3), (1, 0), (1, 2), 1, True, False)
 
+for stride, groups, bias, relu in [(1, 1, True, True), (2, 2, False, False)]:
+    op = dict(N=2, H=5, W=4, IC=4, OC=6, KH=1, KW=1, SH=stride, SW=stride, PH=0, PW=0, DH=1, DW=1, Groups=groups, Bias=bias, ReLU=relu, Sum=True)
+    x, wt, b = rnd(2, 4, 5, 4), rnd(6, 4 // groups, 1, 1), rnd(6)
+    y = F.conv2d(x, wt, b if bias else None, stride, 0, 1, groups)
+    z = rnd(*y.shape)
+    emit("conv", op, [[act(x), f(wt)] + ([f(b)] if bias else []) + [act(z)]], [act(F.relu(y + z) if relu else y + z)])
+
 for m, k, n, bias in [(3, 5, 4, True), (1, 7, 2, False)]:
     op = dict(M=m, K=k, N=n, Bias=bias)
     x, w, b = rnd(m, k), rnd(n, k), rnd(n)
