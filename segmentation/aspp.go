@@ -46,7 +46,7 @@ func (a aspp) pooled(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Nod
 	defer func() { g.FrozenNorm = frozen }()
 	n, h, w, c := x.Shape()[0], x.Shape()[1], x.Shape()[2], x.Shape()[3]
 	if n == 1 && g.Mode == nn.Train && !g.FrozenNorm {
-		g.Fail(fmt.Errorf("%s2: the batch norm of the image pooling has one value an image, so a batch of 1 has no variance; use a batch of at least 2 or frozen norms", prefix))
+		g.Fail(fmt.Errorf("%s2: the batch norm of the image pooling has one value an image, so a batch of 1 has no variance; use a batch of at least 2, or model.norm frozen", prefix))
 		return nil
 	}
 	y := g.Reshape(g.GlobalAvgPool(x), n, 1, 1, c)

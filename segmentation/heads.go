@@ -32,7 +32,7 @@ func (s *Net) NewHeads(m *manpp.Model, n, h, w int) (manpp.Heads, error) {
 		return nil, fmt.Errorf("segmentation: %d blocks without a local loss: the weight of the task or of the reconstruction must be above 0", len(m.Partition))
 	}
 	if n < 2 && s.Head != FCN && !m.FrozenNorm {
-		return nil, fmt.Errorf("segmentation head %s: the image pooling's batch norm sees one value an image, so a batch of %d cannot be trained; use a batch of at least 2 or frozen norms", s.Head, n)
+		return nil, fmt.Errorf("segmentation head %s: the image pooling's batch norm sees one value an image, so a batch of %d cannot be trained; use a batch of at least 2, or model.norm frozen", s.Head, n)
 	}
 	t, err := newTargets(s, m.Store.Device(), n, h, w, local && s.ReconWeight > 0)
 	if err != nil {

@@ -521,3 +521,73 @@ func TestSettings(t *testing.T) {
 		t.Errorf("without layer1: %v", g.Err())
 	}
 }
+
+// TestLocalParts: a local part of weight 0 is not built, hard pixel mining raises
+// the losses but the auxiliary head's, and weights scale the losses.
+func TestLocalParts(t *testing.T) {
+	run := func(change func(*Net)) (terms map[string]float64, vars []string) {
+		dev := ref.New()
+		defer dev.Close()
+		net := narrow(DeepLabV3)
+		change(net)
+		b := dilated(t, backbone.ResNet(false, []int{1, 1, 2, 1}, 4), 8)
+		p, err := manpp.Cuts(b, []string{"layer3.0"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr := trainer(t, dev, net, b, p)
+		defer tr.Close()
+		s, err := tr.Steps(2, 40, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fill(t, tr, s)
+		var rep manpp.StepReport
+		if err := tr.Run(s, 0, nil, false, &rep); err != nil {
+			t.Fatal(err)
+		}
+		terms = map[string]float64{}
+		for j, b := range s.Blocks {
+			for i, l := range b.Losses {
+				terms[fmt.Sprintf("%d %s", j, l.Name)] = rep.Blocks[j].Terms[i]
+			}
+		}
+		for _, v := range tr.Model.Store.Vars() {
+			vars = append(vars, v.Name)
+		}
+		return terms, vars
+	}
+	plain, _ := run(func(*Net) {})
+	if len(plain) != 4 {
+		t.Fatalf("losses %v", plain)
+	}
+	has := func(vars []string, part string) bool {
+		return slices.ContainsFunc(vars, func(n string) bool { return strings.Contains(n, part) })
+	}
+	if terms, vars := run(func(s *Net) { s.TaskWeight = 0 }); len(terms) != 3 || terms["0 recon"] != plain["0 recon"] || has(vars, ".fcn.") {
+		t.Errorf("without the task: %v", terms)
+	}
+	if terms, vars := run(func(s *Net) { s.ReconWeight = 0 }); len(terms) != 3 || terms["0 ce"] != plain["0 ce"] || has(vars, ".decoder.") {
+		t.Errorf("without the reconstruction: %v", terms)
+	}
+	if terms, vars := run(func(s *Net) { s.AuxWeight = 0 }); len(terms) != 3 || terms["1 ce"] != plain["1 ce"] || has(vars, auxiliaryPrefix) {
+		t.Errorf("without the auxiliary head: %v", terms)
+	}
+	terms, _ := run(func(s *Net) { s.TaskWeight, s.ReconWeight, s.AuxWeight = 2, 1, 0.8 })
+	for name, w := range plain {
+		want := 2 * w
+		if name == "1 ce" {
+			want = w
+		}
+		if math.Abs(terms[name]-want) > 1e-12*want {
+			t.Errorf("doubled weights: %s is %v, want %v", name, terms[name], want)
+		}
+	}
+	terms, _ = run(func(s *Net) { s.OHEM = nn.OHEM{Threshold: 0.2, MinKept: 50} })
+	for name, w := range plain {
+		mined := name == "0 ce" || name == "1 ce"
+		if mined != (terms[name] > w*1.01) || !mined && terms[name] != w {
+			t.Errorf("hard pixels: %s is %v, all pixels %v", name, terms[name], w)
+		}
+	}
+}
