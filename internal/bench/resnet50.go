@@ -22,8 +22,8 @@ type Steps struct {
 	// the process held before anything was planned.
 	Resident int64     `json:"resident_peak"`
 	Above    int64     `json:"resident_above_start"`
-	Compile  float64   `json:"compile"` // seconds
-	Loss     []float64 `json:"loss"`    // of every counted step
+	Compile  float64   `json:"compile"`        // seconds
+	Loss     []float64 `json:"loss,omitempty"` // of every counted training step
 	Times    []OpTime  `json:"ops,omitempty"`
 }
 

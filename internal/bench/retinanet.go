@@ -68,20 +68,22 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 		step++
 		return r.Loss(), err
 	}
-	if err := out.run(steps, one); err != nil {
-		return nil, err
-	}
-	if profile {
-		for _, b := range s.Blocks {
-			b.Program.Profile(true)
-		}
-		if _, err := one(); err != nil {
-			return nil, err
-		}
-		for _, b := range s.Blocks {
-			out.Times = append(out.Times, opTimes(b.Program)...)
-		}
-	}
+	err = out.train(s, steps, profile, one)
 	out.memory(dev, base)
-	return out, nil
+	return out, err
+}
+
+// train times training steps, one being one of them.
+func (out *Steps) train(s *manpp.Steps, steps int, profile bool, one func() (float64, error)) error {
+	if err := out.run(steps, one); err != nil || !profile {
+		return err
+	}
+	for _, b := range s.Blocks {
+		b.Program.Profile(true)
+	}
+	_, err := one()
+	for _, b := range s.Blocks {
+		out.Times = append(out.Times, opTimes(b.Program)...)
+	}
+	return err
 }

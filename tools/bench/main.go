@@ -42,11 +42,11 @@ type options struct {
 func newRoot(out io.Writer) *cobra.Command {
 	var o options
 	root := &cobra.Command{Use: "bench", Short: "Time training steps; figures are JSON on standard output", SilenceUsage: true, SilenceErrors: true,
-		Example: "  bin/bench resnet50 --threads 4\n  bin/bench retinanet --threads 4 --height 608 --width 800"}
+		Example: "  bin/bench resnet50 --threads 4\n  bin/bench retinanet --threads 4 --height 608 --width 800\n  bin/bench deeplab --infer --width 1024"}
 	root.PersistentFlags().IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of the device")
 	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
 	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
-	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newLoad(out), newCocoEval(out), newPair(out))
+	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newLoad(out), newCocoEval(out), newPair(out))
 	return root
 }
 
