@@ -31,6 +31,9 @@ type Model struct {
 	// KeepSums keeps the results of residual units for the backward pass. By default
 	// several blocks compute those again that only the next unit of their stage
 	// reads; one block, which is ordinary backpropagation, keeps them always.
+	// DeepLabV3 R50 at 2x512x512 in four balanced blocks then takes 1241 instead of
+	// 1283 MB, cut by stages 1447 instead of 1628; a step's processor time differs by
+	// less than it varies (3.8 to 4.0 s both, 2x256x256 on one thread).
 	KeepSums bool
 	// FrozenNorm keeps the backbone's running statistics and normalises with
 	// them.
