@@ -31,6 +31,12 @@ const (
 	Area
 	// Cubic is bicubic (a = -0.75), without smoothing.
 	Cubic
+	// Antialias is Pillow's bilinear, pixel for pixel: a triangle that widens as
+	// the image shrinks. torchvision's and timm's classification weights were
+	// trained and are scored with it, on images read with Pillow.
+	Antialias
+	// AntialiasCubic is Pillow's bicubic (a = -0.5), which also widens.
+	AntialiasCubic
 )
 
 // Config is one augmentation recipe. The zero value decodes and normalises only.
@@ -41,6 +47,9 @@ type Config struct {
 	// [Scale[0], Scale[1]], aspect kept. Zero leaves it alone.
 	Scale [2]float64
 	Crop  Crop
+	// Part cuts a random part out of the image and resizes that; it takes the place
+	// of Resize, Scale and Crop.
+	Part RandomPart
 	// FlipProb is the probability of a left-right mirror, in [0,1].
 	FlipProb float64
 	// Jitter and Photometric both change colours; a recipe has one of them.
@@ -67,6 +76,12 @@ func (c Config) Validate() error {
 	if err := c.Crop.Validate(); err != nil {
 		return err
 	}
+	if err := c.Part.Validate(); err != nil {
+		return err
+	}
+	if c.Part.on() && (len(c.Resize.ShortSides) > 0 || c.Resize.LongMax > 0 || c.Resize.Width > 0 || c.Scale != [2]float64{} || c.Crop.on()) {
+		return errors.New("a random part has its own size: give no resize, scale or crop beside it")
+	}
 	if err := c.Jitter.Validate(); err != nil {
 		return err
 	}
@@ -79,8 +94,8 @@ func (c Config) Validate() error {
 	if !(c.FlipProb >= 0 && c.FlipProb <= 1) {
 		return fmt.Errorf("flip probability %v must be in [0,1]", c.FlipProb)
 	}
-	if c.Interpolation < Linear || c.Interpolation > Cubic {
-		return fmt.Errorf("interpolation %d is none of linear (0), area (1), cubic (2)", c.Interpolation)
+	if c.Interpolation < Linear || c.Interpolation > AntialiasCubic {
+		return fmt.Errorf("interpolation %d is none of linear (0), area (1), cubic (2), antialias (3), antialias-cubic (4)", c.Interpolation)
 	}
 	for i := range c.Std {
 		if c.Std != ([3]float32{}) && !(c.Std[i] > 0) {
@@ -124,6 +139,7 @@ type Renderer struct {
 	scale, shift [3]float32
 	file         []byte
 	src, in, hsv gocv.Mat
+	cut          gocv.Mat // a window that leaves the image
 	png          pngDecoder
 	opened       bool // src holds the image to draw
 	// Times sums up over all images.
@@ -135,7 +151,7 @@ func NewRenderer(cfg Config) (*Renderer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat(), png: newPNGDecoder()}
+	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat(), cut: gocv.NewMat(), png: newPNGDecoder()}
 	r.scale, r.shift = cfg.coefficients()
 	return r, nil
 }
@@ -145,31 +161,8 @@ func (r *Renderer) Close() {
 	r.src.Close()
 	r.in.Close()
 	r.hsv.Close()
+	r.cut.Close()
 	r.png.close()
-}
-
-// Open reads and decodes an image file and returns its size. w and h are the
-// size its annotations give (another size is an error), or 0.
-func (r *Renderer) Open(path string, w, h int) (int, int, error) {
-	return r.open(path, DecodeOptions{ApplyOrientation: r.cfg.ApplyOrientation, Width: w, Height: h})
-}
-
-func (r *Renderer) open(path string, o DecodeOptions) (int, int, error) {
-	t0 := time.Now()
-	r.opened = false
-	var err error
-	if r.file, err = ReadFile(path, r.file); err != nil {
-		return 0, 0, err
-	}
-	t1 := time.Now()
-	r.Times.Read += t1.Sub(t0)
-	err = decode(&r.src, r.png, path, r.file, o)
-	r.Times.Decode += time.Since(t1)
-	if err != nil {
-		return 0, 0, err
-	}
-	r.opened = true
-	return r.src.Cols(), r.src.Rows(), nil
 }
 
 // Inspect is Open without decoding: it reads the file and checks its container
@@ -191,11 +184,14 @@ func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 	if p.InW < 1 || p.InH < 1 || p.InW > w || p.InH > h || len(dst) != h*w*3 {
 		return fmt.Errorf("image of %dx%d does not fit a canvas of %dx%d with %d floats", p.InW, p.InH, w, h, len(dst))
 	}
-	if fw, fh := p.full(); p.CropX < 0 || p.CropY < 0 || p.CropX+p.InW > fw || p.CropY+p.InH > fh {
+	if fw, fh := p.full(); p.Padding == PadNone && (p.CropX < 0 || p.CropY < 0 || p.CropX+p.InW > fw || p.CropY+p.InH > fh) {
 		return fmt.Errorf("a crop of %dx%d at %d,%d leaves the image of %dx%d", p.InW, p.InH, p.CropX, p.CropY, fw, fh)
 	}
 	if !r.opened {
 		return fmt.Errorf("no image is open")
+	}
+	if !p.part().In(image.Rect(0, 0, p.SrcW, p.SrcH)) {
+		return fmt.Errorf("the part %v leaves the image of %dx%d", p.Cut, p.SrcW, p.SrcH)
 	}
 	t0 := time.Now()
 	img, close := r.place(p)
@@ -209,56 +205,4 @@ func (r *Renderer) Draw(p Params, dst []float32, h, w int) error {
 	normalizeInto(dst, w, h, planeOf(img), &r.scale, &r.shift, p.Flip)
 	r.Times.Normalize += time.Since(t2)
 	return nil
-}
-
-// place returns the pixels of the opened image that p shows, resized, and how to
-// give them back. The image itself is lent where nothing has to be resized; if
-// colours are to change in it, it counts as opened no more.
-func (r *Renderer) place(p Params) (gocv.Mat, func()) {
-	fw, fh := p.full()
-	whole := fw == p.InW && fh == p.InH
-	from := r.src
-	switch {
-	case r.src.Cols() == fw && r.src.Rows() == fh:
-		if p.Colour.On || p.Distortion.On {
-			r.opened = false
-		}
-	case !whole && r.cfg.Interpolation == Linear:
-		resizeWindow(r.src, &r.in, fw, fh, image.Rect(p.CropX, p.CropY, p.CropX+p.InW, p.CropY+p.InH))
-		return r.in, func() {}
-	default:
-		resizeInto(r.src, &r.in, fw, fh, r.cfg.Interpolation)
-		from = r.in
-	}
-	if whole {
-		return from, func() {}
-	}
-	window := from.Region(image.Rect(p.CropX, p.CropY, p.CropX+p.InW, p.CropY+p.InH))
-	return window, func() { window.Close() }
-}
-
-// Render is Open and Draw in one: the image file at path, drawn as p says into
-// an h x w canvas.
-func (r *Renderer) Render(path string, p Params, dst []float32, h, w int) error {
-	o := DecodeOptions{ApplyOrientation: r.cfg.ApplyOrientation, Width: p.SrcW, Height: p.SrcH}
-	if r.cfg.ReducedDecode {
-		o.TargetW, o.TargetH = p.full()
-	}
-	if _, _, err := r.open(path, o); err != nil {
-		return err
-	}
-	return r.Draw(p, dst, h, w)
-}
-
-func resizeInto(src gocv.Mat, dst *gocv.Mat, w, h int, how Interpolation) {
-	flag := gocv.InterpolationLinear
-	switch how {
-	case Area:
-		if w < src.Cols() || h < src.Rows() {
-			flag = gocv.InterpolationArea
-		}
-	case Cubic:
-		flag = gocv.InterpolationCubic
-	}
-	gocv.Resize(src, dst, image.Pt(w, h), 0, 0, flag)
 }

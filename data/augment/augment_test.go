@@ -295,9 +295,15 @@ func TestPlanDrawsInRange(t *testing.T) {
 
 func TestValidate(t *testing.T) {
 	for _, c := range []Config{
-		{FlipProb: 1.5}, {FlipProb: math.NaN()}, {Interpolation: 3}, {Std: [3]float32{1, 0, 1}},
+		{FlipProb: 1.5}, {FlipProb: math.NaN()}, {Interpolation: 5}, {Std: [3]float32{1, 0, 1}},
 		{Jitter: Jitter{Hue: 0.6}}, {Jitter: Jitter{Contrast: math.NaN()}}, {Jitter: Jitter{Brightness: -1}},
 		{Resize: Resize{Width: 3}}, {Resize: Resize{ShortSides: []int{5}, LongMax: 4}}, {Resize: Resize{Width: 1, Height: 1, ShortSides: []int{1}}},
+		{Resize: Resize{ShortSides: []int{4}, LongMax: 8, Truncate: true}}, {Resize: Resize{Width: 4, Height: 4, Truncate: true}},
+		{Crop: Crop{Pad: 4}}, {Crop: Crop{Center: true}}, {Crop: Crop{W: 8, H: 8, Pad: -1}}, {Crop: Crop{W: 8, H: 8, Reflect: true}},
+		{Crop: Crop{W: 8, H: 8, Pad: 2, Center: true}}, {Crop: Crop{W: 8, H: 8, Pad: 2, MaxShare: 0.5}},
+		{Part: RandomPart{W: 8}}, {Part: RandomPart{Scale: [2]float64{0.5, 1}}}, {Part: RandomPart{W: 8, H: 8, Scale: [2]float64{0, 1}}},
+		{Part: RandomPart{W: 8, H: 8, Ratio: [2]float64{2, 1}}}, {Part: RandomPart{W: 8, H: 8}, Crop: Crop{W: 8, H: 8}},
+		{Part: RandomPart{W: 8, H: 8}, Resize: Resize{ShortSides: []int{16}}}, {Part: RandomPart{W: 8, H: 8}, Scale: [2]float64{1, 2}},
 	} {
 		if _, err := NewRenderer(c); err == nil {
 			t.Errorf("%+v: no error", c)

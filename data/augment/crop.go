@@ -1,12 +1,25 @@
 package augment
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"math"
+)
 
 // Crop cuts a random window out of the resized and scaled image, every position
 // alike likely. A side of the image that is shorter than the window's stays as
 // it is, and the canvas is padded. The zero value cuts nothing.
 type Crop struct {
 	W, H int // of the window, pixels
+	// Pad puts so many pixels around the image before the window is drawn: black
+	// ones, or with Reflect the image mirrored at its outermost pixels
+	// (torchvision's RandomCrop with padding). Not for label maps.
+	Pad     int
+	Reflect bool
+	// Center takes the window in the middle, for evaluation, where
+	// torchvision.transforms.CenterCrop takes it; a side that is shorter is padded
+	// with black on both ends. Not for label maps.
+	Center bool
 	// MaxShare in (0,1) draws windows until no class has that share or more of the
 	// window's pixels that are not ignored, and more than one class is there: see
 	// Params.FitCrop. 0 or 1 takes the first. It needs label maps.
@@ -29,14 +42,58 @@ func (c Crop) Validate() error {
 	if c.MaxShare > 0 && !c.on() {
 		return fmt.Errorf("crop: the largest share of one class is %v, but no crop size is given", c.MaxShare)
 	}
+	if c.Pad < 0 || c.Pad > maxPad {
+		return fmt.Errorf("crop: padding of %d pixels must be in [0,%d]", c.Pad, maxPad)
+	}
+	if !c.on() && (c.Pad > 0 || c.Center) {
+		return errors.New("crop: padding and a central crop need a crop size")
+	}
+	if c.Reflect && c.Pad == 0 {
+		return errors.New("crop: mirrored padding needs a number of pixels to pad")
+	}
+	if c.Center && (c.Pad > 0 || c.Limited()) {
+		return errors.New("crop: a central crop is neither padded nor chosen by what it holds")
+	}
+	if c.Pad > 0 && c.Limited() {
+		return errors.New("crop: a padded crop cannot be chosen by what its label map holds")
+	}
 	return nil
+}
+
+// Outside reports whether windows may reach beyond the image, where label maps
+// have nothing.
+func (c Crop) Outside() bool { return c.Pad > 0 || c.Center }
+
+const maxPad = 4096
+
+// Padding says what is beyond the image's border.
+type Padding int
+
+const (
+	// PadNone is for windows that stay inside.
+	PadNone Padding = iota
+	// PadBlack is 0 in every channel, before normalisation.
+	PadBlack
+	// PadReflect is the image mirrored at its outermost pixels, which are not
+	// repeated (NumPy's and PyTorch's "reflect").
+	PadReflect
+)
+
+// central is where torchvision's CenterCrop begins a window of c pixels on a side
+// of n: halves are rounded to even, and missing pixels go to both ends, the odd
+// one to the far end.
+func central(n, c int) int {
+	if n < c {
+		return -((c - n) / 2)
+	}
+	return int(math.RoundToEven(float64(n-c) / 2))
 }
 
 // drawWindow moves the window to the next random place.
 func (p *Params) drawWindow() {
 	w, h := p.full()
-	p.CropY = p.crops.Intn(h - p.InH + 1)
-	p.CropX = p.crops.Intn(w - p.InW + 1)
+	p.CropY = p.crops.Intn(h+2*p.margin-p.InH+1) - p.margin
+	p.CropX = p.crops.Intn(w+2*p.margin-p.InW+1) - p.margin
 }
 
 // cropTries is mmsegmentation's.

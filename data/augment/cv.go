@@ -109,3 +109,32 @@ func mapLevels(p plane, t0, t1, t2 *levels) {
 func resizeWindow(src gocv.Mat, dst *gocv.Mat, w, h int, r image.Rectangle) {
 	C.mv_resize_window(unsafe.Pointer(src.Ptr()), unsafe.Pointer(dst.Ptr()), C.int(w), C.int(h), C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()))
 }
+
+// resample makes dst the window r of src resized to w x h pixels with one of
+// Pillow's filters, without making the rest.
+func resample(src gocv.Mat, dst *gocv.Mat, w, h int, r image.Rectangle, how Interpolation) {
+	filter := C.int(0)
+	if how == AntialiasCubic {
+		filter = 1
+	}
+	C.mv_resample(unsafe.Pointer(src.Ptr()), unsafe.Pointer(dst.Ptr()), C.int(w), C.int(h), C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()), filter)
+}
+
+// fromRGB makes m the w x h image of R, G, B bytes.
+func fromRGB(m *gocv.Mat, rgb []uint8, w, h int) {
+	C.mv_from_rgb(unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&rgb[0])), C.int(w), C.int(h))
+}
+
+// toRGB writes m's pixels to rgb, three bytes each.
+func toRGB(m gocv.Mat, rgb []uint8) {
+	C.mv_to_rgb(unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&rgb[0])))
+}
+
+// cutOut makes dst the window r of src, which may reach beyond it.
+func cutOut(src gocv.Mat, dst *gocv.Mat, r image.Rectangle, how Padding) {
+	reflect := C.int(0)
+	if how == PadReflect {
+		reflect = 1
+	}
+	C.mv_cut(unsafe.Pointer(src.Ptr()), unsafe.Pointer(dst.Ptr()), C.int(r.Min.X), C.int(r.Min.Y), C.int(r.Dx()), C.int(r.Dy()), reflect)
+}

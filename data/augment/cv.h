@@ -51,6 +51,22 @@ void mv_levels(unsigned char *px, long step, int w, int h, const unsigned char *
 // lie inside. The pixels are those of cv::resize.
 void mv_resize_window(const void *src, void *dst, int fw, int fh, int x, int y, int w, int h);
 
+// mv_resample resizes the 8-bit BGR cv::Mat at src to fw x fh pixels and writes the
+// window of w x h pixels at x, y of it to the cv::Mat at dst. filter 0 is a
+// triangle (bilinear), 1 a cubic (a = -0.5), both widened by how much the image
+// shrinks. The window must lie inside. The pixels are Pillow's.
+void mv_resample(const void *src, void *dst, int fw, int fh, int x, int y, int w, int h, int filter);
+
+// mv_from_rgb makes the cv::Mat at dst the w x h image whose R, G, B bytes are at
+// rgb; mv_to_rgb is the way back.
+void mv_from_rgb(void *dst, const unsigned char *rgb, int w, int h);
+void mv_to_rgb(const void *src, unsigned char *rgb);
+
+// mv_cut makes the cv::Mat at dst the window of w x h pixels at x, y of the 8-bit
+// BGR cv::Mat at src. Outside of src there is black, or, with reflect, src
+// mirrored at its outermost pixels, which are not repeated.
+void mv_cut(const void *src, void *dst, int x, int y, int w, int h, int reflect);
+
 #ifdef __cplusplus
 }
 #endif

@@ -51,6 +51,9 @@ func drawConfig(t *rapid.T) Config {
 	if rapid.Bool().Draw(t, "cropping") {
 		c.Crop = Crop{W: side.Draw(t, "crop w"), H: side.Draw(t, "crop h")}
 	}
+	if rapid.IntRange(0, 3).Draw(t, "part") == 0 {
+		c = Config{Part: RandomPart{W: side.Draw(t, "part w"), H: side.Draw(t, "part h"), Scale: [2]float64{0.2, 1}}}
+	}
 	c.FlipProb = 0.5
 	return c
 }

@@ -1,6 +1,9 @@
 package augment
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+)
 
 // DrawLabels brings the SrcH x SrcW label map of p's image to the canvas as p
 // brings the image: dst, h x w bytes, gets the window in its top left and ignore
@@ -25,7 +28,7 @@ func (p Params) DrawLabels(labels, dst []uint8, h, w int, ignore uint8) error {
 		}
 	}
 	fw, _ := p.full()
-	straight := fw == p.SrcW && !p.Flip
+	straight := fw == p.SrcW && p.Cut.Empty() && !p.Flip
 	for y := 0; y < h; y++ {
 		out := dst[y*w : (y+1)*w]
 		n := 0
@@ -51,6 +54,9 @@ func (p Params) checkLabels(labels []uint8) error {
 	if len(labels) != p.SrcW*p.SrcH {
 		return fmt.Errorf("label map of %d values for an image of %dx%d", len(labels), p.SrcW, p.SrcH)
 	}
+	if p.Padding != PadNone {
+		return errors.New("a padded crop has no label map")
+	}
 	return nil
 }
 
@@ -58,9 +64,10 @@ func (p Params) checkLabels(labels []uint8) error {
 // buf's memory.
 func (p Params) columns(buf []int32) []int32 {
 	fw, _ := p.full()
+	part := p.part()
 	buf = buf[:0]
 	for i := 0; i < p.InW; i++ {
-		buf = append(buf, int32(nearest(p.CropX+i, p.SrcW, fw)))
+		buf = append(buf, int32(part.Min.X+nearest(p.CropX+i, part.Dx(), fw)))
 	}
 	return buf
 }
@@ -68,7 +75,8 @@ func (p Params) columns(buf []int32) []int32 {
 // labelRow is the source row of the window's row y.
 func (p Params) labelRow(labels []uint8, y int) []uint8 {
 	_, fh := p.full()
-	y = nearest(p.CropY+y, p.SrcH, fh)
+	part := p.part()
+	y = part.Min.Y + nearest(p.CropY+y, part.Dy(), fh)
 	return labels[y*p.SrcW : (y+1)*p.SrcW]
 }
 

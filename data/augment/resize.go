@@ -15,6 +15,9 @@ type Resize struct {
 	// LongMax bounds the longer side; where it bites, the shorter side ends below
 	// its wish. 0: no bound.
 	LongMax int
+	// Truncate rounds the longer side down instead of half up, as
+	// torchvision.transforms.Resize does. It needs ShortSides and no LongMax.
+	Truncate bool
 	// Width and Height bring every image to exactly this size, squashing it.
 	// Excludes ShortSides.
 	Width, Height int
@@ -36,6 +39,9 @@ func (r Resize) Validate() error {
 			return fmt.Errorf("resize: short side %d is above the longest side allowed, %d", s, r.LongMax)
 		}
 	}
+	if r.Truncate && (len(r.ShortSides) == 0 || r.LongMax > 0) {
+		return errors.New("resize: rounding the longer side down needs a short side and no longest side")
+	}
 	if r.LongMax < 0 {
 		return fmt.Errorf("resize: longest side %d must not be negative", r.LongMax)
 	}
@@ -44,14 +50,17 @@ func (r Resize) Validate() error {
 
 // Size returns the size of a w x h image after resizing with the k-th of
 // ShortSides: both sides times min(short/shorter, LongMax/longer), rounded half
-// up, at least 1. (torchvision.transforms.Resize truncates the longer side
-// instead, so it may be one pixel shorter there.)
+// up, at least 1; with Truncate, the longer side rounded down.
 func (r Resize) Size(w, h, k int) (int, int) {
 	if r.Width > 0 {
 		return r.Width, r.Height
 	}
 	if len(r.ShortSides) == 0 && (r.LongMax == 0 || max(w, h) <= r.LongMax) {
 		return w, h
+	}
+	if short := min(w, h); r.Truncate {
+		s := r.ShortSides[k]
+		return s * w / short, s * h / short
 	}
 	scale := math.Inf(1)
 	if len(r.ShortSides) > 0 {
