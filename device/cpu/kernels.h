@@ -47,7 +47,7 @@ MV_LOOP(mv_sigmoid_bce);
 MV_LOOP(mv_sigmoid_bce_backward);
 MV_LOOP(mv_dropout);
 
-int64_t mv_pixel_scratch(int64_t c, int64_t w, int64_t ow);
+int64_t mv_pixel_scratch(int64_t c, int64_t ow);
 MV_LOOP(mv_pixel_loss);
 MV_LOOP(mv_pixel_loss_backward);
 

@@ -1,7 +1,8 @@
-// Cross-entropy of bilinearly interpolated logits (device.PixelCrossEntropy). An
-// output row is made in blocks of pixels, class by class, so that what is
-// interpolated stays in the nearest cache and all loops run over pixels. Forward
-// and backward make the same blocks with the same functions: which pixels are kept
+// Cross-entropy of bilinearly interpolated logits (device.PixelCrossEntropy). The
+// two source rows that an output row lies between are widened first, each once; the
+// output row is then blended from them in blocks of pixels, class by class, so that
+// scores stay in the nearest cache and all loops run over pixels. Forward and
+// backward make the same blocks with the same functions: which pixels are kept
 // depends on the last bit.
 #include "elementary.h"
 #include "kernels.h"
@@ -19,23 +20,22 @@ typedef struct {
 	const float *yw, *xw[2];
 } map;
 
-// work is a thread's own memory: two source rows and their blend for one output
-// row, all [c][w]; a block's scores [c][PIXELS]; two rows of gradient [c][ow].
+// work is a thread's own memory: two source rows, widened, and two rows of gradient,
+// all [c][ow]; a block's scores [c][PIXELS].
 typedef struct {
-	float *source[2], *blend, *score, *grad[2];
+	float *source[2], *score, *grad[2];
 	int64_t held[2], open[2]; // rows, counted over all images; -1 for none
 } work;
 
-static int64_t pixel_floats(int64_t c, int64_t w, int64_t ow) { return (c * (3 * w + PIXELS + 2 * ow) + 15) / 16 * 16; }
+static int64_t pixel_floats(int64_t c, int64_t ow) { return (c * (PIXELS + 4 * ow) + 15) / 16 * 16; }
 
 // mv_pixel_scratch is the bytes that each thread needs.
-int64_t mv_pixel_scratch(int64_t c, int64_t w, int64_t ow) { return 4 * pixel_floats(c, w, ow); }
+int64_t mv_pixel_scratch(int64_t c, int64_t ow) { return 4 * pixel_floats(c, ow); }
 
 static work work_of(map m, float *scratch) {
-	float *s = scratch + omp_get_thread_num() * pixel_floats(m.c, m.w, m.ow);
-	int64_t row = m.c * m.w;
-	float *grad = s + 3 * row + m.c * PIXELS;
-	return (work){{s, s + row}, s + 2 * row, s + 3 * row, {grad, grad + m.c * m.ow}, {-1, -1}, {-1, -1}};
+	float *s = scratch + omp_get_thread_num() * pixel_floats(m.c, m.ow);
+	int64_t row = m.c * m.ow;
+	return (work){{s, s + row}, s + 4 * row, {s + 2 * row, s + 3 * row}, {-1, -1}, {-1, -1}};
 }
 
 static map map_of(void **p, const int64_t *n, void **taps) {
@@ -43,38 +43,39 @@ static map map_of(void **p, const int64_t *n, void **taps) {
 		taps[0], {taps[2], taps[3]}, taps[1], {taps[4], taps[5]}};
 }
 
-// source returns a row of logits, counted over all images, as [c][w].
+MV_CLONES static void widen(map m, const float *restrict x, float *restrict y) {
+	for (int64_t c = 0; c < m.c; c++)
+		for (int64_t j = 0; j < m.ow; j++)
+			y[c * m.ow + j] = m.xw[0][j] * x[m.xi[0][j] * m.c + c] + m.xw[1][j] * x[m.xi[1][j] * m.c + c];
+}
+
+// source returns a row of logits, counted over all images, widened to [c][ow].
 static const float *source(map m, work *k, int64_t row) {
 	int slot = row & 1;
 	if (k->held[slot] != row) {
-		const float *x = m.x + row * m.w * m.c;
-		float *d = k->source[slot];
-		for (int64_t c = 0; c < m.c; c++)
-			for (int64_t q = 0; q < m.w; q++) d[c * m.w + q] = x[q * m.c + c];
+		widen(m, m.x + row * m.w * m.c, k->source[slot]);
 		k->held[slot] = row;
 	}
 	return k->source[slot];
-}
-
-MV_CLONES static void blend(const float *restrict a, const float *restrict b, float wa, float wb, int64_t n, float *restrict y) {
-	for (int64_t i = 0; i < n; i++) y[i] = wa * a[i] + wb * b[i];
 }
 
 // block is what is known of some pixels: the sum of e^(score − top) and the
 // pixel's own score − top.
 typedef struct { float sum[PIXELS], own[PIXELS], loss[PIXELS]; } block;
 
-// scores writes e^(score − top) of pixels [at,at+n) of the blended row.
-MV_CLONES static void scores(map m, const float *restrict row, const int32_t *restrict label, int64_t at, int64_t n, float *restrict score, block *restrict b) {
-	float top[PIXELS];
-	const int32_t *restrict l = m.xi[0] + at, *restrict r = m.xi[1] + at;
-	const float *restrict wl = m.xw[0] + at, *restrict wr = m.xw[1] + at;
+// between are the widened source rows above and below an output row and their
+// weights.
+typedef struct { const float *row[2]; float weight[2]; } between;
+
+// scores writes e^(score − top) of pixels [at,at+n) of an output row.
+MV_CLONES static void scores(map m, between r, const int32_t *restrict label, int64_t at, int64_t n, float *restrict score, block *restrict b) {
+	float top[PIXELS], wa = r.weight[0], wb = r.weight[1];
 	for (int64_t j = 0; j < n; j++) top[j] = -INFINITY;
 	for (int64_t c = 0; c < m.c; c++) {
-		const float *restrict x = row + c * m.w;
+		const float *restrict above = r.row[0] + c * m.ow + at, *restrict below = r.row[1] + c * m.ow + at;
 		float *restrict s = score + c * PIXELS;
 		for (int64_t j = 0; j < n; j++) {
-			float v = wl[j] * x[l[j]] + wr[j] * x[r[j]];
+			float v = wa * above[j] + wb * below[j];
 			s[j] = v;
 			top[j] = v > top[j] ? v : top[j];
 		}
@@ -104,11 +105,11 @@ MV_CLONES static void losses(const int32_t *restrict label, int64_t n, int32_t c
 	}
 }
 
-// prepare blends what output row o, counted over all images, lies between.
-static void prepare(map m, work *k, int64_t o) {
+// prepare widens what output row o, counted over all images, lies between.
+static between prepare(map m, work *k, int64_t o) {
 	int64_t img = o / m.oh * m.h, i = o % m.oh;
-	const float *a = source(m, k, img + m.yi[2 * i]), *b = source(m, k, img + m.yi[2 * i + 1]);
-	blend(a, b, m.yw[2 * i], m.yw[2 * i + 1], m.c * m.w, k->blend);
+	const float *above = source(m, k, img + m.yi[2 * i]), *below = source(m, k, img + m.yi[2 * i + 1]);
+	return (between){{above, below}, {m.yw[2 * i], m.yw[2 * i + 1]}};
 }
 
 // forward_rows sums the losses of output rows [lo,hi) and counts the pixels, or
@@ -118,11 +119,11 @@ static double forward_rows(map m, float *scratch, int64_t lo, int64_t hi, double
 	double sum = 0, count = 0;
 	block b;
 	for (int64_t o = lo; o < hi; o++) {
-		prepare(m, &k, o);
+		between rows = prepare(m, &k, o);
 		for (int64_t at = 0; at < m.ow; at += PIXELS) {
 			int64_t n = mv_min(PIXELS, m.ow - at);
 			const int32_t *label = m.label + o * m.ow + at;
-			scores(m, k.blend, label, at, n, k.score, &b);
+			scores(m, rows, label, at, n, k.score, &b);
 			losses(label, n, (int32_t)m.c, m.ignore, &b);
 			if (all) {
 				memcpy(all + o * m.ow + at, b.loss, n * sizeof *all);
@@ -256,18 +257,18 @@ static void backward_rows(map m, float *scratch, readers r, float by, float limi
 		int64_t at[2] = {img + m.yi[2 * i], img + m.yi[2 * i + 1]};
 		if (at[1] < lo) continue;
 		if (at[0] >= hi) break;
-		prepare(m, &k, o);
+		between rows = prepare(m, &k, o);
 		float *sum[2] = {NULL, NULL};
 		for (int s = 0; s < 2; s++)
 			if (at[s] >= lo && at[s] < hi) sum[s] = opened(m, &k, at[s], r, dx);
 		for (int64_t from = 0; from < m.ow; from += PIXELS) {
 			int64_t n = mv_min(PIXELS, m.ow - from);
 			const int32_t *label = m.label + o * m.ow + from;
-			scores(m, k.blend, label, from, n, k.score, &b);
+			scores(m, rows, label, from, n, k.score, &b);
 			losses(label, n, (int32_t)m.c, m.ignore, &b);
 			gradient(label, n, m.c, by, limit, k.score, &b);
 			for (int s = 0; s < 2; s++)
-				if (sum[s]) add_block(k.score, m.c, n, m.ow, m.yw[2 * i + s], sum[s] + from);
+				if (sum[s]) add_block(k.score, m.c, n, m.ow, rows.weight[s], sum[s] + from);
 		}
 	}
 	for (int slot = 0; slot < 2; slot++)

@@ -25,7 +25,7 @@ func (k *kernel) pixelTaps(o device.PixelCrossEntropy) []place {
 
 // pixelMemory is the threads' own memory.
 func (k *kernel) pixelMemory(o device.PixelCrossEntropy) place {
-	each := C.mv_pixel_scratch(C.int64_t(o.C), C.int64_t(o.W), C.int64_t(o.OW))
+	each := C.mv_pixel_scratch(C.int64_t(o.C), C.int64_t(o.OW))
 	return k.reserve(int64(each) * int64(k.d.threads))
 }
 
