@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"flag"
+	"slices"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func run(b *testing.B, d *Device, op device.Op, flops float64) {
 
 func BenchmarkConv(b *testing.B) {
 	d := newDevice(b, *threads)
-	for _, c := range append(resnet50(8, 224, 224), towers()...) {
+	for _, c := range slices.Concat(resnet50(8, 224, 224), towers(), deeplab(2, 64, 64)) {
 		for dir := forward; dir <= backwardWeights; dir++ {
 			op := operation(c.Conv, dir)
 			b.Run(name(c.Conv)+"/"+op.Kind(), func(b *testing.B) { run(b, d, op, c.FLOPs()) })

@@ -23,6 +23,11 @@ func bind(t testing.TB, d *Device, op device.Op) bound {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return bindKernel(t, d, op, k)
+}
+
+func bindKernel(t testing.TB, d *Device, op device.Op, k device.Kernel) bound {
+	t.Helper()
 	b := bound{Kernel: k}
 	t.Cleanup(k.Close)
 	rng := rand.New(rand.NewSource(1))

@@ -52,6 +52,25 @@ func towers() []counted {
 	return list
 }
 
+// atrous is a 3x3 convolution of dilation d that keeps the map's size.
+func atrous(n, h, w, ic, oc, d int) device.Conv {
+	c := square(n, h, w, ic, oc, 3, 1)
+	c.DH, c.DW, c.PH, c.PW = d, d, d, d
+	return c
+}
+
+// deeplab lists what DeepLabV3 ResNet-50 at output stride 8 has beside ResNet-50's
+// convolutions, on maps of h x w.
+func deeplab(n, h, w int) []counted {
+	return []counted{
+		{atrous(n, h, w, 256, 256, 2), 5}, {atrous(n, h, w, 512, 512, 2), 1}, {atrous(n, h, w, 512, 512, 4), 2},
+		{atrous(n, h, w, 2048, 256, 12), 1}, {atrous(n, h, w, 2048, 256, 24), 1}, {atrous(n, h, w, 2048, 256, 36), 1}, {atrous(n, h, w, 1024, 256, 1), 1},
+		{square(n, h, w, 256, 1024, 1, 1), 6}, {square(n, h, w, 1024, 256, 1, 1), 5}, {square(n, h, w, 512, 1024, 1, 1), 1}, {square(n, h, w, 1024, 512, 1, 1), 1},
+		{square(n, h, w, 512, 2048, 1, 1), 3}, {square(n, h, w, 2048, 512, 1, 1), 2}, {square(n, h, w, 1024, 2048, 1, 1), 1},
+		{square(n, h, w, 2048, 256, 1, 1), 1}, {square(n, h, w, 1280, 256, 1, 1), 1},
+	}
+}
+
 func name(c device.Conv) string {
 	s := fmt.Sprintf("%dx%dx%dx%d-%d/%dx%d", c.N, c.H, c.W, c.IC, c.OC, c.KH, c.KW)
 	if c.SH > 1 {
