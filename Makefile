@@ -83,11 +83,17 @@ bench: build
 	@if $(PEER) -c 'import torch, torchvision' 2>/dev/null; then \
 		$(PAIR) --name 'ResNet-50 training step, batch 8, 224², s' --target 0.80 --ours 'bin/bench resnet50' \
 			--peer '$(PEER) benchmarks/resnet50_step.py --threads $(shell nproc)' --peer-key 'nchw|nhwc' && \
+		$(PAIR) --name 'DeepLabV3 R50 training step, 2x512², s' --target 0.85 --rounds 3 --ours 'bin/bench deeplab --steps 3' \
+			--peer '$(PEER) benchmarks/deeplab_peer.py --threads $(shell nproc) --steps 3' --peer-key 'nchw|nhwc' && \
+		$(PAIR) --name 'DeepLabV3 R50 K=4, resident memory, bytes' --target 0.50 --rounds 1 --ours 'bin/bench deeplab --blocks 4 --steps 1' --ours-key resident_peak \
+			--peer '$(PEER) benchmarks/deeplab_peer.py --threads $(shell nproc) --steps 1 --layouts nhwc' --peer-key resident_bytes && \
+		$(PAIR) --name 'DeepLabV3 R50 label map, 512x1024, s' --target 0.75 --ours 'bin/bench deeplab --infer --width 1024' \
+			--peer '$(PEER) benchmarks/deeplab_peer.py --threads $(shell nproc) --infer --batch 1 --width 1024' --peer-key 'nchw|nhwc' && \
 		test ! -d $(COCO) || for w in 1 4; do \
 			$(PAIR) --name "loading COCO images, $$w workers, images/s (more is better)" --rounds 3 \
 				--ours "bin/bench load $(COCO) --workers $$w" --ours-key images_per_second \
 				--peer "$(PEER) benchmarks/load_peer.py $(COCO) --workers $$w" --peer-key runs; done; \
-	else echo "peer left out: no python3-torch and python3-torchvision"; bin/bench resnet50; fi
+	else echo "peer left out: no python3-torch and python3-torchvision"; bin/bench resnet50; bin/bench deeplab; bin/bench deeplab --infer --width 1024; fi
 	@if test -n '$(RELEASE)'; then \
 		$(PAIR) --name 'RetinaNet R50 K=4 step, 2x608x800, s' --target 0.75 --rounds 3 --ours 'bin/bench retinanet --steps 3' \
 			--peer '$(RELEASE)' --peer-key times; \

@@ -3,7 +3,7 @@
 Output stride 8, auxiliary head, float32, on the CPU, in both memory layouts. A
 training step as torchvision's reference trains: cross-entropy on out + 0.5 * aux,
 SGD with momentum. With --infer a forward pass in eval mode to the label map
-(upsampled logits, argmax). Prints one JSON object: seconds of every counted step by
+(upsampled logits, argmax), without the auxiliary head. Prints one JSON object: seconds of every counted step by
 layout and the process's resident peak; --layouts with one layout gives that
 layout's own peak. The machine must be otherwise idle. Needs Debian's python3-torch
 and python3-torchvision:
@@ -36,7 +36,7 @@ out = {"torch": torch.__version__, "threads": a.threads, "batch": a.batch, "heig
 for layout in a.layouts.split(","):
     fmt = torch.channels_last if layout == "nhwc" else torch.contiguous_format
     net = torchvision.models.segmentation.deeplabv3_resnet50(
-        weights=None, weights_backbone=None, num_classes=a.classes, aux_loss=True
+        weights=None, weights_backbone=None, num_classes=a.classes, aux_loss=not a.infer
     ).to(memory_format=fmt)
     x = torch.randn(a.batch, 3, a.height, a.width).to(memory_format=fmt)
     y = torch.randint(0, a.classes, (a.batch, a.height, a.width))

@@ -34,7 +34,6 @@ type method struct{ algorithm, layout C.int }
 var (
 	directNHWC    = method{C.MV_DIRECT, C.MV_NHWC}
 	jitNHWC       = method{C.MV_JIT, C.MV_NHWC}
-	jitBlocked    = method{C.MV_JIT, C.MV_BLOCKED}
 	directBlocked = method{C.MV_DIRECT, C.MV_BLOCKED}
 	directAny     = method{C.MV_DIRECT, C.MV_ANY}
 )

@@ -1,7 +1,9 @@
 // Package cpu is the float32 device on x86-64 and other CPUs: convolutions and
 // matrix products by oneDNN (2.6, OpenMP), everything else by C loops of its own
 // that are compiled for several instruction sets and picked when the program
-// starts.
+// starts. Convolutions of 3x3 at stride 1, dilated or not, go by Winograd's algorithm
+// where that pays (winogradFor): its transforms are loops of this package, its
+// products oneDNN's.
 //
 // Threads. oneDNN bakes the number of threads into what Prepare makes, and
 // OpenMP keeps one team per calling thread, so a Device owns one OS thread on

@@ -87,7 +87,7 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 	dnnl_dims_t bd = {c->oc};
 	dnnl_memory_desc_init_by_tag(&b, 1, bd, dnnl_f32, dnnl_x);
 	dnnl_dims_t s = {c->sh, c->sw}, d = {c->dh - 1, c->dw - 1}, p = {c->ph, c->pw};
-	dnnl_alg_kind_t a = dnnl_convolution_direct;
+	const dnnl_alg_kind_t a = dnnl_convolution_direct;
 
 	dnnl_primitive_attr_t attr;
 	int st = dnnl_primitive_attr_create(&attr);
@@ -117,12 +117,7 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 		// A backward primitive wants a forward one as a hint; it need not be fast.
 		dnnl_primitive_desc_t hint = 0;
 		dnnl_primitive_attr_t plain = 0;
-		dnnl_convolution_desc_t hd = cd;
-		st = dnnl_primitive_desc_create(&hint, &hd, plain, e, 0);
-		if (st) {
-			dnnl_dilated_convolution_forward_desc_init(&hd, dnnl_forward_training, dnnl_convolution_direct, &x, &w, fwd_bias ? &b : 0, &y, s, d, p, p);
-			st = dnnl_primitive_desc_create(&hint, &hd, plain, e, 0);
-		}
+		st = dnnl_primitive_desc_create(&hint, &cd, plain, e, 0);
 		if (!st) {
 			if (dir == MV_BACKWARD_DATA)
 				st = dnnl_dilated_convolution_backward_data_desc_init(&cd, a, &x, &w, &y, s, d, p, p);
