@@ -43,7 +43,12 @@ const (
 var modeNames = []string{"auto", "whole", "slide"}
 
 // String is the name that ParseMode knows.
-func (m Mode) String() string { return modeNames[m] }
+func (m Mode) String() string {
+	if m < Auto || m > Sliding {
+		return fmt.Sprintf("mode %d", int(m))
+	}
+	return modeNames[m]
+}
 
 // ParseMode reads "auto", "whole" or "slide".
 func ParseMode(name string) (Mode, error) {
@@ -68,7 +73,9 @@ type ViewOptions struct {
 	// that it ends with the picture. Where windows overlap their logits are averaged
 	// (slide_inference of mmsegmentation). A zero Stride is two thirds of the window.
 	// A zero Window is, in Auto, the largest half, quarter … of the picture that
-	// fits the limit; Sliding needs one.
+	// fits the limit; Sliding needs one. Inputs are padded with the mean colour to
+	// multiples of 32; what the network says of the padding is not used, but an ASPP's
+	// pooled image sees it, which windows of such sizes avoid.
 	Window, Stride [2]int
 	// Resize brings a picture to the size that Scales multiply; the zero value keeps
 	// its own. The label map always has the picture's own size.
@@ -95,6 +102,9 @@ func (o ViewOptions) Validate() error {
 	}
 	if err := o.Resize.Validate(); err != nil {
 		return err
+	}
+	if n := o.Resize.Choices(); n > 1 {
+		return fmt.Errorf("resize: %d short sides; a picture is brought to one size, which scales multiply", n)
 	}
 	for _, s := range o.Scales {
 		if !(s > 0 && s <= maxScale) {

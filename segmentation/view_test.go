@@ -291,6 +291,7 @@ func TestViewOptionsValidate(t *testing.T) {
 		"uses none":              {Mode: Whole, Window: [2]int{64, 64}},
 		"without a window":       {Stride: [2]int{32, 32}},
 		"must not be negative":   {MemoryLimit: -1},
+		"brought to one size":    {Resize: augment.Resize{ShortSides: []int{5, 6}}},
 		"must both be positive":  {Resize: augment.Resize{Width: 5}},
 		"must not be negative\n": {Workers: -1},
 	} {

@@ -87,7 +87,7 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 	f.Float64Var(&o.score, "score", 0.3, "detector: least score of a box that is drawn, 0 to 1")
 	f.Float64SliceVar(&o.scales, "scales", nil, "segmentation: sizes to look at the image in and average, such as 0.75,1,1.25")
 	f.BoolVar(&o.flip, "flip", false, "segmentation: also look at the mirrored image and average")
-	f.IntSliceVar(&o.window, "window", nil, "segmentation: look through sliding windows of `width,height` pixels")
+	f.IntSliceVar(&o.window, "window", nil, "segmentation: look through sliding windows of `width,height` pixels of the image as it is resized for the network")
 	f.IntSliceVar(&o.stride, "stride", nil, "segmentation: pixels between windows, `x,y`; default two thirds of the window")
 	f.BoolVar(&o.skipBad, "skip-bad", false, "leave out files that cannot be read, and count them")
 	f.IntVar(&o.threads, "threads", 0, "processors to use (0: as the recipe says)")
