@@ -172,6 +172,13 @@ func printBoxes(o *checkOptions, name string, r *data.CheckReport) error {
 
 func checkMaps(ctx context.Context, o *checkOptions, p part, step func()) (checked, error) {
 	r, err := p.maps.check(ctx, labelmap.CheckOptions{HeadersOnly: o.fast, Examples: o.examples, Progress: step})
+	var bad *labelmap.InputError
+	if errors.As(err, &bad) && o.split == "" && o.labels == "" {
+		// A part of several, such as a split without its folder of labels, does not keep
+		// the others from being looked at.
+		r, err = &labelmap.Report{Source: bad.Path, Findings: []labelmap.Finding{
+			{Severity: labelmap.SeverityError, Kind: string(bad.Kind), Count: 1, Examples: []string{bad.Error()}}}}, nil
+	}
 	if err != nil {
 		return checked{}, err
 	}
