@@ -25,6 +25,9 @@ func Dilated(b *Backbone, outputStride int) (*Backbone, error) {
 		if u.dil > 1 {
 			return nil, fmt.Errorf("output stride %d: backbone %s is dilated already", outputStride, b.Name)
 		}
+		if u.kind == cifarStem {
+			return nil, fmt.Errorf("output stride %d: backbone %s is for small pictures and cannot be dilated", outputStride, b.Name)
+		}
 		if u.kind != stem {
 			u.dil = dilation // before a change of it, which acts from the next unit on
 		}

@@ -134,6 +134,13 @@ func TestDilatedErrors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	small, err := New("cifar_resnet20", 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Dilated(small, 8); err == nil || !strings.Contains(err.Error(), "small pictures") {
+		t.Errorf("dilating a CIFAR network: %v", err)
+	}
 	if _, err := Dilated(d, 16); err == nil || !strings.Contains(err.Error(), "already") {
 		t.Errorf("dilating twice: %v", err)
 	}

@@ -12,17 +12,31 @@ import (
 	"manvision/nn"
 )
 
+// all lists every backbone that New knows.
+func all() []string { return append(Names(), CIFARNames()...) }
+
+// narrow is a small width that the backbone can have.
+func narrow(name string) int {
+	switch name {
+	case "resnext50_32x4d":
+		return 16
+	case "resnext101_32x8d":
+		return 8
+	}
+	return 4
+}
+
 // TestEveryBackboneLearns runs a narrow version of every backbone at an odd size:
 // shapes follow the units' strides (each rounds up, as its padding makes it), and
 // every parameter gets a finite gradient that is not zero.
 func TestEveryBackboneLearns(t *testing.T) {
-	for _, name := range Names() {
+	for _, name := range all() {
 		t.Run(name, func(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
 			store := nn.NewStore(dev, 1)
 			defer store.Free()
-			b, err := New(name, 4)
+			b, err := New(name, narrow(name))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -95,10 +109,13 @@ func TestEveryBackboneLearns(t *testing.T) {
 
 // TestStructure: units, stages and channels of the torchvision models.
 func TestStructure(t *testing.T) {
-	for name, want := range map[string]struct{ units, features int }{
-		"resnet18": {9, 512}, "resnet34": {17, 512}, "resnet50": {17, 2048}, "resnet101": {34, 2048}, "resnet152": {51, 2048},
+	for name, want := range map[string]struct{ units, features, stages, stride int }{
+		"resnet18": {9, 512, 4, 32}, "resnet34": {17, 512, 4, 32}, "resnet50": {17, 2048, 4, 32}, "resnet101": {34, 2048, 4, 32}, "resnet152": {51, 2048, 4, 32},
+		"resnext50_32x4d": {17, 2048, 4, 32}, "resnext101_32x8d": {34, 2048, 4, 32}, "wide_resnet50_2": {17, 2048, 4, 32},
+		"cifar_resnet20": {10, 64, 3, 4}, "cifar_resnet20_a": {10, 64, 3, 4}, "cifar_resnet32": {16, 64, 3, 4}, "cifar_resnet44_a": {22, 64, 3, 4},
+		"cifar_resnet56": {28, 64, 3, 4}, "cifar_resnet110": {55, 64, 3, 4},
 	} {
-		b, err := New(name, 64)
+		b, err := New(name, PublishedWidth(name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -116,14 +133,25 @@ func TestStructure(t *testing.T) {
 				t.Errorf("%s: unit %d reads %d channels of %d", name, i, u.In, b.Units[i-1].Out)
 			}
 		}
-		if ends := b.StageEnds(); stride != 32 || stage != 4 || len(ends) != 5 || ends[0] != 0 || ends[4] != len(b.Units)-1 {
+		if ends := b.StageEnds(); stride != want.stride || stage != want.stages || len(ends) != want.stages+1 || ends[0] != 0 || ends[want.stages] != len(b.Units)-1 {
 			t.Errorf("%s: stride %d, last stage %d, stage ends %v", name, stride, stage, ends)
 		}
 	}
 	for _, width := range []int{0, -4} {
-		if _, err := New("resnet18", width); err == nil {
-			t.Errorf("width %d: no error", width)
+		for _, name := range []string{"resnet18", "cifar_resnet20"} {
+			if _, err := New(name, width); err == nil {
+				t.Errorf("%s of width %d: no error", name, width)
+			}
 		}
+	}
+	if _, err := New("resnext50_32x4d", 40); err == nil || !strings.Contains(err.Error(), "multiple of 16") {
+		t.Errorf("groups of half a channel: %v", err)
+	}
+	if _, err := New("resnext101_32x8d", 20); err == nil || !strings.Contains(err.Error(), "multiple of 8") {
+		t.Errorf("groups of two and a half channels: %v", err)
+	}
+	if w := PublishedWidth("resnet17"); w != 0 {
+		t.Errorf("width of an unknown backbone: %d", w)
 	}
 	if _, err := New("resnet17", 64); err == nil || !strings.Contains(err.Error(), "resnet18") {
 		t.Errorf("unknown backbone: %v", err)

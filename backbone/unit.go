@@ -14,16 +14,18 @@ type Unit struct {
 	// Name is torchvision's prefix of its parameters: "layer2.0"; empty for the
 	// stem, whose parameters are conv1 and bn1.
 	Name string
-	// Stage is 0 for the stem, 1 to 4 for layer1 to layer4.
+	// Stage is 0 for the stem, 1 to 4 for layer1 to layer4; CIFAR networks end with
+	// layer3.
 	Stage int
 	// Last marks the last unit of its stage.
 	Last bool
 	// In and Out are channels; Stride is the reduction of height and width.
 	In, Out, Stride int
 
-	kind  kind
-	width int // of the 3x3 convolution
-	dil   int // dilation of the 3x3 convolution
+	kind   kind
+	width  int // of the 3x3 convolution
+	groups int // of a bottleneck's 3x3 convolution
+	dil    int // dilation of the 3x3 convolution
 }
 
 type kind uint8
@@ -32,6 +34,8 @@ const (
 	stem kind = iota
 	basic
 	bottleneck
+	cifarStem
+	paddedUnit // a basic unit whose shortcut has no parameters
 )
 
 // Backbone is a network without its classifier.
@@ -70,7 +74,9 @@ func (u Unit) Clone(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node
 	switch u.kind {
 	case stem:
 		return u.stem(g, x, prefix)
-	case basic:
+	case cifarStem:
+		return u.cifarStem(g, x, prefix)
+	case basic, paddedUnit:
 		return u.basic(g, x, prefix)
 	}
 	return u.bottleneck(g, x, prefix)

@@ -430,3 +430,18 @@ func TestGradientOfPyramid(t *testing.T) {
 	}
 	b.verify(losses...)
 }
+
+func TestGradientsOfPadding(t *testing.T) {
+	b := newBench(t)
+	x := b.in("x", 2, 3, 5, 4)
+	y := b.g.PadChannels(b.g.Subsample(x, 2), 3, 9)
+	if s := y.Shape(); s[1] != 2 || s[2] != 3 || s[3] != 9 {
+		t.Fatalf("shape %v", s)
+	}
+	b.verify(b.project("pad", y))
+	for _, bad := range [][2]int{{-1, 9}, {6, 9}, {0, 3}} {
+		if _, err := PadChannels(x, bad[0], bad[1]); err == nil {
+			t.Errorf("%v: no error", bad)
+		}
+	}
+}
