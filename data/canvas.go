@@ -17,7 +17,7 @@ type canvases struct {
 	multiple int
 }
 
-func newCanvases(list []Canvas, multiple int, crop augment.Crop) (canvases, error) {
+func newCanvases(list []Canvas, multiple int, recipe augment.Config) (canvases, error) {
 	c := canvases{list: append([]Canvas(nil), list...), multiple: multiple}
 	if c.multiple == 0 {
 		c.multiple = 32
@@ -25,9 +25,9 @@ func newCanvases(list []Canvas, multiple int, crop augment.Crop) (canvases, erro
 	if c.multiple < 0 {
 		return c, fmt.Errorf("canvas multiple %d must be positive", multiple)
 	}
-	if len(c.list) == 0 && crop.W > 0 {
+	if w, h, ok := recipe.Window(); len(c.list) == 0 && ok {
 		// Images smaller than the crop do not change a batch's shape.
-		c.list = []Canvas{{c.up(crop.H), c.up(crop.W)}}
+		c.list = []Canvas{{c.up(h), c.up(w)}}
 	}
 	for _, k := range c.list {
 		if k.H < 1 || k.W < 1 || k.H%c.multiple != 0 || k.W%c.multiple != 0 {

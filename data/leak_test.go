@@ -15,8 +15,8 @@ import (
 // Run with -tags matprofile: gocv then counts the Mats that nobody closed.
 func TestNoMatLeaks(t *testing.T) {
 	before := gocv.MatProfile.Count()
-	boxes, labels := newMemory(t, 12), newPairs(t, 12)
-	for _, path := range []string{boxes.items[2].Path, labels.Set().Pairs[2].Image, labels.Set().Pairs[5].Label} {
+	boxes, labels, files := newMemory(t, 12), newPairs(t, 12), newUnsized(t, 12)
+	for _, path := range []string{files.Item(3).Path, boxes.items[2].Path, labels.Set().Pairs[2].Image, labels.Set().Pairs[5].Label} {
 		if err := os.WriteFile(path, []byte("no image"), 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -29,6 +29,9 @@ func TestNoMatLeaks(t *testing.T) {
 	unscaled.Augment.Scale = [2]float64{}
 	cubic := crops // windows of the whole, resized
 	cubic.Augment.Interpolation = augment.Cubic
+	evaluation := LoaderConfig{Batch: 3}
+	evaluation.Augment.Resize = augment.Resize{ShortSides: []int{36}, Truncate: true}
+	evaluation.Augment.Crop = augment.Crop{W: 32, H: 32, Center: true}
 	for _, run := range []struct {
 		src    Source
 		cfg    LoaderConfig
@@ -36,6 +39,7 @@ func TestNoMatLeaks(t *testing.T) {
 	}{
 		{boxes, plain, SkipBad}, {boxes, plain, FailOnBad},
 		{labels, crops, SkipBad}, {labels, crops, FailOnBad}, {labels, unscaled, SkipBad}, {labels, cubic, SkipBad},
+		{newTiny(t, 12), tinyConfig(4), FailOnBad}, {files, unsizedConfig(4), SkipBad}, {files, evaluation, SkipBad},
 	} {
 		run.cfg.OnBad = run.policy
 		l := newLoader(t, run.src, run.cfg)

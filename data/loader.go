@@ -44,8 +44,8 @@ type LoaderConfig struct {
 	// 1 pixel.
 	MinBox float32
 	// Canvases bounds the shapes batches can have: each batch gets the smallest
-	// that fits its images. Empty: the crop's size, or without a crop the images'
-	// bounding size, rounded up to Multiple.
+	// that fits its images. Empty: the size of the crop or random part, or without
+	// them the images' bounding size, rounded up to Multiple.
 	Canvases []Canvas
 	Multiple int // every canvas side is a multiple of it; 0: 32
 	// GroupOrientation makes batches of upright images and batches of others
@@ -96,6 +96,7 @@ var ErrClosed = errors.New("data: the loader is closed")
 type Loader struct {
 	src      Source
 	labels   LabelSource // nil without LoaderConfig.Labels
+	classes  int         // of a ClassSource; 0 for others
 	cfg      LoaderConfig
 	sampler  *Sampler
 	canvases canvases
@@ -148,8 +149,16 @@ func NewLoader(src Source, cfg LoaderConfig) (*Loader, error) {
 	} else if cfg.Augment.Crop.Limited() {
 		return nil, fmt.Errorf("loader: a crop that bounds the share of one class (%v) needs label maps", cfg.Augment.Crop.MaxShare)
 	}
+	if cfg.Labels && cfg.Augment.Crop.Outside() {
+		return nil, errors.New("loader: a padded or central crop has no label maps")
+	}
+	if cs, ok := src.(ClassSource); ok {
+		if l.classes = len(cs.ClassNames()); l.classes == 0 {
+			return nil, fmt.Errorf("loader: the data set (%T) has no classes", src)
+		}
+	}
 	var err error
-	if l.canvases, err = newCanvases(cfg.Canvases, cfg.Multiple, cfg.Augment.Crop); err != nil {
+	if l.canvases, err = newCanvases(cfg.Canvases, cfg.Multiple, cfg.Augment); err != nil {
 		return nil, fmt.Errorf("loader: %w", err)
 	}
 	groups, err := l.survey()
@@ -180,6 +189,12 @@ func (l *Loader) survey() ([]uint8, error) {
 	a := l.cfg.Augment
 	for i := 0; i < n; i++ {
 		w, h := l.src.Size(i)
+		if w == UnknownSize && h == UnknownSize {
+			if err := l.unknown(i); err != nil {
+				return nil, err
+			}
+			w, h, _ = a.Window()
+		}
 		if w < 1 || h < 1 {
 			return nil, fmt.Errorf("loader: image %d (%s) has size %dx%d in its annotations", l.src.Item(i).ImageID, l.src.Item(i).Path, w, h)
 		}
@@ -209,6 +224,24 @@ func (l *Loader) survey() ([]uint8, error) {
 	}
 	sort.Slice(l.largest, func(i, j int) bool { return l.largest[i].H*l.largest[i].W > l.largest[j].H*l.largest[j].W })
 	return groups, nil
+}
+
+// unknown says whether an image whose size nobody knows can be used.
+func (l *Loader) unknown(i int) error {
+	why := ""
+	if _, _, ok := l.cfg.Augment.Window(); !ok {
+		why = "without a crop or random part there is no bound on it"
+	}
+	if l.cfg.GroupOrientation {
+		why = "images cannot be grouped by orientation"
+	}
+	if l.labels != nil {
+		why = "a label map needs it"
+	}
+	if why == "" {
+		return nil
+	}
+	return fmt.Errorf("loader: the size of image %d (%s) is not known before its file is read, and %s", l.src.Item(i).ImageID, l.src.Item(i).Path, why)
 }
 
 // Canvases returns the canvases batches can have, largest first: the list of

@@ -414,7 +414,7 @@ func TestCanvases(t *testing.T) {
 	if got, want := l.Canvases(), ([]Canvas{{64, 64}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v: no image is above 64", got, want)
 	}
-	c, err := newCanvases(cfg.Canvases, 32, augment.Crop{})
+	c, err := newCanvases(cfg.Canvases, 32, augment.Config{})
 	if err != nil {
 		t.Fatal(err)
 	}

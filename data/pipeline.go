@@ -123,13 +123,18 @@ func (p *pipeline) plan(step int64) {
 		if !p.budget.acquire(bytes) {
 			return
 		}
-		pd := &pending{batch: l.pool.get(n, c, len(indices), l.labels != nil), bytes: bytes, done: make(chan struct{}), slot: n}
+		pd := &pending{batch: l.pool.get(n, c, len(indices), l.labels != nil, l.classes > 0), bytes: bytes, done: make(chan struct{}), slot: n}
 		pd.batch.Epoch, pd.batch.Step = epoch, step
 		clear(pd.batch.Images[len(indices)*c.H*c.W*3:])
 		if l.labels != nil {
 			rest := pd.batch.Labels[len(indices)*c.H*c.W:]
 			for i := range rest {
 				rest[i] = labelmap.Ignore
+			}
+		}
+		if l.classes > 0 {
+			for i := len(indices); i < n; i++ {
+				pd.batch.Classes[i] = -1
 			}
 		}
 		pd.left.Store(int32(len(indices)))
@@ -148,10 +153,20 @@ func (p *pipeline) plan(step int64) {
 	}
 }
 
-// plan draws the parameters of one image in one epoch.
+// plan draws the parameters of one image in one epoch. Of an image of unknown size
+// they say only how large it is on the canvas at most.
 func (l *Loader) plan(epoch int64, index int) augment.Params {
-	r := augment.NewRandom(l.cfg.Seed, uint64(epoch), uint64(index), sampleStream)
 	w, h := l.src.Size(index)
+	if w == UnknownSize {
+		p := augment.Params{SrcW: w, SrcH: h}
+		p.InW, p.InH, _ = l.cfg.Augment.Window()
+		return p
+	}
+	return l.planSized(epoch, index, w, h)
+}
+
+func (l *Loader) planSized(epoch int64, index, w, h int) augment.Params {
+	r := augment.NewRandom(l.cfg.Seed, uint64(epoch), uint64(index), sampleStream)
 	return l.cfg.Augment.Plan(&r, w, h)
 }
 
@@ -209,7 +224,7 @@ func (l *Loader) draw(w *worker, j job) error {
 	b := j.p.batch
 	item, err := l.try(w, j.index, &j.params, b, j.slot)
 	if err == nil {
-		l.target(&b.Samples[j.slot], j.index, item, j.params, -1)
+		l.target(b, j.slot, j.index, item, j.params, -1)
 		return nil
 	}
 	if l.cfg.OnBad == FailOnBad {
@@ -227,7 +242,7 @@ func (l *Loader) draw(w *worker, j job) error {
 				params.Shrink(b.W, b.H)
 			}
 			if item, err := l.try(w, index, &params, b, j.slot); err == nil {
-				l.target(&b.Samples[j.slot], index, item, params, j.index)
+				l.target(b, j.slot, index, item, params, j.index)
 				return nil
 			}
 		}
@@ -236,7 +251,8 @@ func (l *Loader) draw(w *worker, j job) error {
 }
 
 // try draws one image, and its label map, into a slot of a batch; a bad one is
-// remembered. The label map may move p's window.
+// remembered. The label map may move p's window; p of an image of unknown size is
+// drawn when its file is read.
 func (l *Loader) try(w *worker, index int, p *augment.Params, b *Batch, slot int) (Item, error) {
 	if err := l.knownBad(index); err != nil {
 		return Item{}, err
@@ -245,11 +261,14 @@ func (l *Loader) try(w *worker, index int, p *augment.Params, b *Batch, slot int
 	err := l.drawLabels(w, index, item, p, b, slot)
 	if err == nil {
 		size := b.H * b.W * b.C
-		err = w.Render(item.Path, *p, b.Images[slot*size:(slot+1)*size], b.H, b.W)
+		err = l.render(w, index, item, p, b, b.Images[slot*size:(slot+1)*size])
 		var other *augment.SizeError
 		if errors.As(err, &other) && item.LabelPath != "" {
 			err = fmt.Errorf("%w; the label map is %s", err, item.LabelPath)
 		}
+	}
+	if err == nil && l.classes > 0 && (item.Class < 0 || int(item.Class) >= l.classes) {
+		err = fmt.Errorf("%s: class %d, need 0 to %d", item.Path, item.Class, l.classes-1)
 	}
 	if err != nil {
 		err = fmt.Errorf("image %d: %w", item.ImageID, err)
@@ -258,6 +277,23 @@ func (l *Loader) try(w *worker, index int, p *augment.Params, b *Batch, slot int
 		}
 	}
 	return item, err
+}
+
+// render draws an image from memory or from its file.
+func (l *Loader) render(w *worker, index int, item Item, p *augment.Params, b *Batch, dst []float32) (err error) {
+	switch {
+	case item.Pixels != nil:
+		if err = w.RenderRGB(item.Pixels, *p, dst, b.H, b.W); err != nil {
+			err = fmt.Errorf("%s: %w", item.Path, err)
+		}
+	case p.SrcW == UnknownSize:
+		*p, err = w.RenderUnsized(item.Path, func(width, height int) augment.Params {
+			return l.planSized(b.Epoch, index, width, height)
+		}, dst, b.H, b.W)
+	default:
+		err = w.Render(item.Path, *p, dst, b.H, b.W)
+	}
+	return err
 }
 
 // drawLabels reads an image's label map, settles the window by it and draws it.
@@ -299,14 +335,18 @@ func (l *Loader) markBad(index int, err error) {
 	}
 }
 
-// target fills a sample; boxes go to the memory it already has.
-func (l *Loader) target(s *Sample, index int, item Item, p augment.Params, replaces int) {
+// target fills a slot's sample; boxes go to the memory it already has.
+func (l *Loader) target(b *Batch, slot, index int, item Item, p augment.Params, replaces int) {
+	s := &b.Samples[slot]
+	if l.classes > 0 {
+		b.Classes[slot] = item.Class
+	}
 	sx, sy := p.Scale()
 	*s = Sample{
 		Index: index, ImageID: item.ImageID, File: item.Path,
 		Width: p.SrcW, Height: p.SrcH,
-		ScaleX: sx, ScaleY: sy, CropX: p.CropX, CropY: p.CropY,
-		Flipped: p.Flip, InW: p.InW, InH: p.InH,
+		ScaleX: sx, ScaleY: sy, CropX: p.CropX, CropY: p.CropY, Cut: p.Cut,
+		Flipped: p.Flip, InW: p.InW, InH: p.InH, Class: item.Class,
 		Boxes: s.Boxes[:0], Labels: s.Labels[:0], Replaces: replaces,
 	}
 	for k, box := range item.Boxes {

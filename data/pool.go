@@ -47,7 +47,7 @@ type batchPool struct {
 const maxFree = 16
 
 // get returns a batch with undefined pixels and samples whose slices are empty.
-func (p *batchPool) get(n int, c Canvas, samples int, labels bool) *Batch {
+func (p *batchPool) get(n int, c Canvas, samples int, labels, classes bool) *Batch {
 	need := n * c.H * c.W * 3
 	p.mu.Lock()
 	best := -1
@@ -74,6 +74,12 @@ func (p *batchPool) get(n int, c Canvas, samples int, labels bool) *Batch {
 			b.Labels = make([]uint8, need/3)
 		}
 		b.Labels = b.Labels[:need/3]
+	}
+	if classes {
+		if cap(b.Classes) < n {
+			b.Classes = make([]int32, n)
+		}
+		b.Classes = b.Classes[:n]
 	}
 	if cap(b.Samples) < samples {
 		b.Samples = append(b.Samples[:cap(b.Samples)], make([]Sample, samples-cap(b.Samples))...)

@@ -4,17 +4,31 @@
 // and index: worker count and timing change nothing.
 package data
 
+import "image"
+
 // Source is a list of images with targets. Its methods are called by several
 // goroutines at once and must give the same answer each time.
 type Source interface {
 	// Len is the number of images.
 	Len() int
-	// Size is the width and height of image i in pixels by its annotations. It is
-	// called for every image when a Loader is built, so it must not touch the
-	// disk.
+	// Size is the width and height of image i in pixels by its annotations, or
+	// UnknownSize twice. It is called for every image when a Loader is built, so it
+	// must not touch the disk.
 	Size(i int) (w, h int)
 	// Item is image i with its targets.
 	Item(i int) Item
+}
+
+// UnknownSize stands for the width and height of images that nobody wrote down.
+// The augmentation must then bring every image to one size: a crop or a random
+// part.
+const UnknownSize = -1
+
+// ClassSource is a Source whose images have one class each: Item.Class.
+type ClassSource interface {
+	Source
+	// ClassNames are the names of the classes, in class order.
+	ClassNames() []string
 }
 
 // LabelSource is a Source whose images have label maps: one class a pixel.
@@ -32,6 +46,10 @@ type Item struct {
 	Path          string // image file
 	LabelPath     string // label map file, of a LabelSource
 	Width, Height int    // as Size
+	// Pixels, if not nil, is the image itself, which then has a known size: R, G, B
+	// row by row, not to be changed. Path only names it then.
+	Pixels []uint8
+	Class  int32 // of a ClassSource
 	// Boxes are x1 y1 x2 y2 in source pixels, continuous coordinates (a box of
 	// one whole pixel is 1 wide); Labels are their contiguous classes.
 	Boxes  [][4]float32
@@ -50,10 +68,13 @@ type Sample struct {
 	// CropX and CropY are where the part of the scaled image that the canvas shows
 	// begins, in canvas pixels.
 	CropX, CropY int
-	Flipped      bool // mirrored left to right, after scaling and cutting
-	InW, InH     int  // size of the image on the canvas, from the top left
-	Boxes        [][4]float32
-	Labels       []int32
+	// Cut is the part of the source, in its pixels, that was scaled; empty: all.
+	Cut      image.Rectangle
+	Flipped  bool  // mirrored left to right, after scaling and cutting
+	InW, InH int   // size of the image on the canvas, from the top left
+	Class    int32 // of a ClassSource
+	Boxes    [][4]float32
+	Labels   []int32
 	// Dropped counts boxes that were below LoaderConfig.MinBox pixels.
 	Dropped int
 	// Replaces is the index of the unreadable image whose place this one took, -1
@@ -70,6 +91,9 @@ type Batch struct {
 	// Labels is [N,H,W], the images' label maps through the same augmentation, and
 	// labelmap.Ignore where there is no image; nil without LoaderConfig.Labels.
 	Labels []uint8
+	// Classes is [N], the images' classes, and -1 for canvases without a sample; nil
+	// if the source is no ClassSource.
+	Classes []int32
 	// Samples has one entry a canvas; fewer than N in the last batch under
 	// LastPad.
 	Samples []Sample
