@@ -129,8 +129,8 @@ func winogradFor(c device.Conv, dir direction) bool {
 	all := float64(9 * c.N * c.OH() * c.OW())
 	direct := float64(c.N * usedTaps(c.H, c.OH(), c.DH, c.PH) * usedTaps(c.W, c.OW(), c.DW, c.PW))
 	switch {
-	case dir != forward && 2*c.DH >= c.H && 2*c.DW >= c.W:
-		direct = all // by patches
+	case 2*c.DH >= c.H && 2*c.DW >= c.W:
+		direct = all // by patches, without AVX-512 forward, too
 	case dir == backwardWeights:
 		direct = (direct + all) / 2
 	}
