@@ -1,6 +1,7 @@
 #include "engine.h"
 #include <omp.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -36,7 +37,20 @@ int mv_calm(void) {
 	return err;
 }
 
+// Handlers must not run on the stacks of the team's threads: those that libgomp
+// makes have no stack for signals, and oneDNN's sgemm keeps data below its stack
+// pointer. They inherit the mask from this thread, and libgomp ends and makes them as
+// it likes, so it stays for good. SIGURG, Go's own, is sent to single threads of Go.
+static void mask_signals(void) {
+	static const int kept[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS, SIGURG};
+	sigset_t m;
+	sigfillset(&m);
+	for (unsigned i = 0; i < sizeof kept / sizeof *kept; i++) sigdelset(&m, kept[i]);
+	pthread_sigmask(SIG_BLOCK, &m, 0);
+}
+
 void mv_adopt(int threads, int device) {
+	mask_signals();
 	omp_set_num_threads(threads);
 	omp_set_dynamic(0);
 	mv_current = device;
