@@ -1,9 +1,11 @@
 package cityscapes
 
 import (
+	"context"
 	"errors"
 	"image"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -181,5 +183,27 @@ func TestLabelTable(t *testing.T) {
 	}
 	if got := strings.Join(Categories(), " "); got != "void flat construction object nature sky human vehicle" || instances != 10 {
 		t.Error(got, instances)
+	}
+}
+
+func TestCheck(t *testing.T) {
+	root := t.TempDir()
+	for _, name := range []string{"a_0_0", "b_0_0"} {
+		picture(t, filepath.Join(root, "leftImg8bit/train/x", name+"_leftImg8bit.png"), 3, 1)
+		labels(t, filepath.Join(root, "gtFine/train/x", name+"_gtFine_labelIds.png"), 3, 1, 7, 8, 18)
+	}
+	picture(t, filepath.Join(root, "leftImg8bit/train/x/c_0_0_leftImg8bit.png"), 3, 1)
+	r, err := Check(context.Background(), root, "train", Options{}, labelmap.CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds := map[string]int{}
+	for _, f := range r.Findings {
+		kinds[string(f.Severity)+" "+f.Kind] = f.Count
+	}
+	// Road and sidewalk are there, 17 classes are not; 18 (polegroup) is ignored.
+	want := map[string]int{"error image without label": 1, "warning class without pixels": 17, "warning label ids that look like training ids": 1}
+	if !maps.Equal(kinds, want) || r.Pairs != 2 || r.Pixels != 6 || r.Ignored != 2 || r.Classes[0].Pixels != 2 || r.Classes[1].Images != 2 {
+		t.Errorf("%v\n%+v", kinds, r)
 	}
 }
