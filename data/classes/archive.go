@@ -12,10 +12,13 @@ import (
 	"strings"
 )
 
-// Bounds on what WalkArchive reads.
+// Bounds on what WalkArchive reads: members, and unpacked bytes as a multiple of
+// the file's own. Images shrink by less than half; text and empty members may
+// shrink a hundred times.
 const (
-	maxMembers      = 1 << 21
-	maxArchiveBytes = 16 << 30 // unpacked
+	maxMembers   = 1 << 21
+	maxRatio     = 100
+	freeUnpacked = 64 << 20 // allowed beside that
 )
 
 // IsArchive reports whether a file's name ends as WalkArchive's do.
@@ -27,19 +30,23 @@ func IsArchive(name string) bool {
 // WalkArchive reads a .tar, .tar.gz or .tgz file from its beginning to its end and
 // calls visit for each regular file in it; nothing is written to the disk and
 // nothing is held. visit may leave r unread; its error ends the walk and is
-// returned as it is. Folders are passed over. Names that would leave the archive's folder, links,
-// devices and more than 2^21 members or 16 GiB of unpacked data are errors of type
-// *InputError.
+// returned as it is. Folders are passed over. Names that would leave the archive's
+// folder, links, devices, more than 2^21 members and data that unpacks to more than
+// 64 MiB and a hundred times the file's size are errors of type *InputError.
 func WalkArchive(file string, visit func(name string, size int64, r io.Reader) error) error {
 	f, err := os.Open(file)
 	if err != nil {
 		return &InputError{Path: file, Offset: -1, Kind: Unreadable, Problem: reason(err), Err: err}
 	}
 	defer f.Close()
-	return walk(file, f, visit)
+	st, err := f.Stat()
+	if err != nil {
+		return &InputError{Path: file, Offset: -1, Kind: Unreadable, Problem: reason(err), Err: err}
+	}
+	return walk(file, f, freeUnpacked+maxRatio*st.Size(), visit)
 }
 
-func walk(file string, f io.Reader, visit func(name string, size int64, r io.Reader) error) error {
+func walk(file string, f io.Reader, limit int64, visit func(name string, size int64, r io.Reader) error) error {
 	bad := func(k Kind, text string, err error) error {
 		return &InputError{Path: file, Offset: -1, Kind: k, Problem: text, Err: err}
 	}
@@ -52,7 +59,7 @@ func walk(file string, f io.Reader, visit func(name string, size int64, r io.Rea
 		}
 		in = z
 	}
-	limited := &io.LimitedReader{R: in, N: maxArchiveBytes}
+	limited := &io.LimitedReader{R: in, N: limit}
 	t := tar.NewReader(limited)
 	for n := 0; ; n++ {
 		h, err := t.Next()
@@ -65,11 +72,11 @@ func walk(file string, f io.Reader, visit func(name string, size int64, r io.Rea
 				return bad(Broken, "the archive is damaged at its end: "+err.Error(), err)
 			}
 			if limited.N <= 0 {
-				return bad(Unsafe, fmt.Sprintf("more than %d bytes unpacked", int64(maxArchiveBytes)), nil)
+				return bad(Unsafe, fmt.Sprintf("more than %d bytes unpacked", limit), nil)
 			}
 			return nil
 		case err != nil && limited.N <= 0:
-			return bad(Unsafe, fmt.Sprintf("more than %d bytes unpacked", int64(maxArchiveBytes)), err)
+			return bad(Unsafe, fmt.Sprintf("more than %d bytes unpacked", limit), err)
 		case err != nil:
 			return bad(Broken, fmt.Sprintf("the archive is damaged after %d members: %v", n, err), err)
 		case n >= maxMembers:
