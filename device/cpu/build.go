@@ -104,6 +104,24 @@ func (k *kernel) build(op device.Op) error {
 		return k.loop(C.mv_sigmoid_bce_backward, k.arguments(), []int{o.Size}, o.Weight)
 	case device.Dropout:
 		return k.loop(C.mv_dropout, k.arguments(), []int{o.Size, int(o.Threshold()), int(o.Seed)}, 1/(1-o.P))
+	case device.LayerNorm:
+		return k.loop(C.mv_layernorm, k.arguments(), []int{o.Rows, o.C}, o.Eps)
+	case device.LayerNormBackward:
+		return k.layerNormBackward(o.LayerNorm)
+	case device.GELU:
+		return k.loop(C.mv_gelu, k.arguments(), []int{o.Size})
+	case device.GELUBackward:
+		return k.loop(C.mv_gelu_backward, k.arguments(), []int{o.Size})
+	case device.Attention:
+		return k.attention(o)
+	case device.AttentionBackward:
+		return k.attentionBackward(o.Attention)
+	case device.Tokens:
+		return k.loop(C.mv_tokens, k.arguments(), []int{o.N, o.Patches, o.D})
+	case device.TokensBackward:
+		return k.loop(C.mv_tokens_backward, k.arguments(), []int{o.N, o.Patches, o.D})
+	case device.Average:
+		return k.elementwise(C.mv_average, o.Of, nil, o.Momentum)
 	case device.SGD:
 		return k.elementwise(C.mv_sgd, o.Of, []int{number(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
 	case device.AdamW:

@@ -51,6 +51,17 @@ int64_t mv_pixel_scratch(int64_t c, int64_t ow);
 MV_LOOP(mv_pixel_loss);
 MV_LOOP(mv_pixel_loss_backward);
 
+MV_LOOP(mv_layernorm);
+MV_LOOP(mv_layernorm_backward);
+MV_LOOP(mv_gelu);
+MV_LOOP(mv_gelu_backward);
+MV_LOOP(mv_tokens);
+MV_LOOP(mv_tokens_backward);
+MV_LOOP(mv_average);
+int64_t mv_attention_scratch(int64_t t, int64_t rows, int64_t tables);
+MV_LOOP(mv_attention);
+MV_LOOP(mv_attention_backward);
+
 MV_LOOP(mv_sgd);
 MV_LOOP(mv_adamw);
 MV_LOOP(mv_ema);

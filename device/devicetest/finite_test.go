@@ -120,6 +120,15 @@ func gradients() []gradient {
 	bce := device.SigmoidBCE{Size: 20, Weight: 2}
 	add("sigmoid cross-entropy", bce, []any{g.normal(20, 0, 2), squares(g.normal(20, 0, 0.5))},
 		backward{device.SigmoidBCEBackward{SigmoidBCE: bce}, []string{"x0", "x1", "dy"}, []int{0}})
+	ln := device.LayerNorm{Rows: 3, C: 5, Eps: 1e-6}
+	add("layer norm", ln, []any{g.normal(15, 0, 1), g.normal(5, 1, 0.3), g.normal(5, 0, 1)},
+		backward{device.LayerNormBackward{LayerNorm: ln}, []string{"x0", "dy", "x1"}, []int{0, 1, 2}})
+	add("gelu", device.GELU{Size: 20}, []any{g.normal(20, 0, 2)}, backward{device.GELUBackward{Size: 20}, []string{"x0", "dy"}, []int{0}})
+	att := device.Attention{N: 2, T: 4, Heads: 2, Dim: 3, Scale: 0.6}
+	add("attention", att, []any{g.of(att.QKV())}, backward{device.AttentionBackward{Attention: att}, []string{"x0", "dy"}, []int{0}})
+	tok := device.Tokens{N: 2, Patches: 3, D: 4}
+	add("tokens", tok, []any{g.normal(24, 0, 1), g.normal(4, 0, 1), g.normal(16, 0, 1)},
+		backward{device.TokensBackward{Tokens: tok}, []string{"dy"}, []int{0, 1, 2}})
 	drop := device.Dropout{Size: 20, P: 0.4, Seed: 3}
 	add("dropout", drop, []any{g.normal(20, 0, 1), []int32{7}}, backward{drop, []string{"dy", "x1"}, []int{0}})
 	return list

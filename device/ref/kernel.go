@@ -161,6 +161,24 @@ func (d *Device) program(op device.Op) (program, error) {
 		return sigmoidBCEBackward(o.SigmoidBCE), nil
 	case device.Dropout:
 		return dropout(o), nil
+	case device.LayerNorm:
+		return layerNorm(o), nil
+	case device.LayerNormBackward:
+		return layerNormBackward(o.LayerNorm), nil
+	case device.GELU:
+		return gelu(), nil
+	case device.GELUBackward:
+		return geluBackward(), nil
+	case device.Attention:
+		return attention(o), nil
+	case device.AttentionBackward:
+		return attentionBackward(o.Attention), nil
+	case device.Tokens:
+		return tokens(o), nil
+	case device.TokensBackward:
+		return tokensBackward(o.Tokens), nil
+	case device.Average:
+		return average(o)
 	case device.SGD:
 		return sgd(o)
 	case device.AdamW:

@@ -350,6 +350,31 @@ a, b = rnd(9, grad=False), rnd(9, grad=False)
 emit("norm2", dict(Of=dict(Shape=[9])), [[f(a)]], [f(1.5 + a.norm() ** 2)], {0: {"f": [1.5]}})
 emit("distance2", dict(Of=dict(Shape=[9])), [[f(a), f(b)]], [f(1.5 + ((a - b) ** 2).sum())], {0: {"f": [1.5]}})
 
+# Transformers.
+for rows, c, eps in [(3, 5, 1e-6), (2, 1, 1e-6), (4, 8, 1e-3)]:
+    op = dict(Rows=rows, C=c, Eps=eps)
+    x, gamma, beta, dy = rnd(rows, c), rnd(c), rnd(c), rnd(rows, c, grad=False)
+    y = F.layer_norm(x, (c,), gamma, beta, eps)
+    emit("layernorm", op, [[f(x), f(gamma), f(beta)]], [f(y)])
+    emit("layernorm.backward", op, [[f(x), f(dy), f(gamma)]], [f(t) for t in torch.autograd.grad(y, [x, gamma, beta], dy)])
+x, dy = (3 * rnd(12, grad=False)).requires_grad_(), rnd(12, grad=False)
+y = F.gelu(x)
+emit("gelu", dict(Size=12), [[f(x)]], [f(y)])
+emit("gelu.backward", dict(Size=12), [[f(x), f(dy)]], [f(torch.autograd.grad(y, [x], dy)[0])])
+for n, t, heads, dim, scale in [(2, 4, 2, 3, 0.5), (1, 1, 1, 2, 1.0), (1, 5, 3, 2, 3.0)]:
+    op = dict(N=n, T=t, Heads=heads, Dim=dim, Scale=scale)
+    qkv, dy = rnd(n, t, 3, heads, dim), rnd(n, t, heads, dim, grad=False)
+    q, k, v = qkv.permute(2, 0, 3, 1, 4)
+    y = ((scale * q @ k.transpose(-1, -2)).softmax(-1) @ v).transpose(1, 2)
+    emit("attention", op, [[f(qkv)]], [f(y)])
+    emit("attention.backward", op, [[f(qkv), f(dy)]], [f(torch.autograd.grad(y, [qkv], dy)[0])])
+x, cls, pos, dy = rnd(2, 3, 4), rnd(1, 1, 4), rnd(1, 4, 4), rnd(2, 4, 4, grad=False)
+y = torch.cat([cls.expand(2, -1, -1), x], 1) + pos
+emit("tokens", dict(N=2, Patches=3, D=4), [[f(x), f(cls), f(pos)]], [f(y)])
+emit("tokens.backward", dict(N=2, Patches=3, D=4), [[f(dy)]], [f(t) for t in torch.autograd.grad(y, [x, cls, pos], dy)])
+a, b = rnd(9, grad=False), rnd(9, grad=False)
+emit("average", dict(Of=dict(Shape=[9]), Momentum=0.9), [[f(a), f(b)]], [f(torch.lerp(b, a, 0.9))])
+
 with open("pytorch.json", "w") as out:
     out.write("[\n" + ",\n".join(json.dumps(c, separators=(",", ":")) for c in cases) + "\n]\n")
 print(len(cases), "cases,", torch.__version__)
