@@ -81,21 +81,19 @@ func Float32() Tolerances {
 		"pixel_crossentropy.backward": {8e-6, 1e-7},
 		"sigmoid_bce":                 sum,
 		"sigmoid_bce.backward":        {1e-6, 0},
-		"dropout":                     few,
-		"layernorm":                   {3e-6, 0}, // as bn
-		"layernorm.backward":          {4e-6, 5e-8},
-		"gelu":                        {1e-6, 0},
-		"gelu.backward":               {1e-6, 0},
-		"attention":                   conv,
-		"attention.backward":          {8e-6, 5e-8},
-		"tokens":                      few,
-		"tokens.backward":             few,
-		"average":                     few,
-		"sgd":                         {1e-6, 0},
-		"adamw":                       {2e-6, 0},
-		"ema":                         few,
-		"norm2":                       sum,
-		"distance2":                   sum,
-		"fill":                        {1e-7, 0}, // the value itself is rounded
+		"soft_crossentropy":           sum,
+		"soft_crossentropy.backward":  {4e-6, 0},
+		// Cosines are divided by the temperature before exp, and near each other.
+		"supcon":              {1e-5, 1e-7},
+		"supcon.backward":     {2e-5, 1e-6},
+		"similarity":          {1e-5, 1e-7},
+		"similarity.backward": {2e-5, 1e-6},
+		"dropout":             few,
+		"sgd":                 {1e-6, 0},
+		"adamw":               {2e-6, 0},
+		"ema":                 few,
+		"norm2":               sum,
+		"distance2":           sum,
+		"fill":                {1e-7, 0}, // the value itself is rounded
 	}}
 }
