@@ -445,3 +445,26 @@ func TestGradientsOfPadding(t *testing.T) {
 		}
 	}
 }
+
+func TestGradientsOfClassLosses(t *testing.T) {
+	b := newBench(t)
+	labels := b.fixed("labels", []int{5}, []int32{0, 2, 0, 1, 2})
+	target := b.fixed("target", []int{5, 4}, random(20, "target"))
+	b.verify(
+		b.g.SoftCrossEntropy(b.in("soft", 5, 4), target, 0.7),
+		b.g.SupCon(b.in("con", 5, 6), labels, 0.5, 0.3),
+		b.g.Similarity(b.in("sim", 5, 3, 2, 4), labels, 3, 2),
+	)
+	x := b.in("x", 5, 4)
+	for name, f := range map[string]func() (*gorgonia.Node, error){
+		"soft cross-entropy of other shapes": func() (*gorgonia.Node, error) { return SoftCrossEntropy(x, labels, 1) },
+		"a negative weight":                  func() (*gorgonia.Node, error) { return SoftCrossEntropy(x, target, -1) },
+		"a temperature of 0":                 func() (*gorgonia.Node, error) { return SupCon(x, labels, 0, 1) },
+		"similarity of vectors":              func() (*gorgonia.Node, error) { return Similarity(x, labels, 3, 1) },
+		"no features":                        func() (*gorgonia.Node, error) { return SupCon(nil, labels, 1, 1) },
+	} {
+		if _, err := f(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}

@@ -102,6 +102,18 @@ func (k *kernel) build(op device.Op) error {
 		return k.loop(C.mv_sigmoid_bce, append(k.arguments(), k.partials(1)), []int{o.Size}, o.Weight)
 	case device.SigmoidBCEBackward:
 		return k.loop(C.mv_sigmoid_bce_backward, k.arguments(), []int{o.Size}, o.Weight)
+	case device.SoftCrossEntropy:
+		return k.loop(C.mv_soft_crossentropy, append(k.arguments(), k.partials(1)), []int{o.Rows, o.Classes}, o.Weight)
+	case device.SoftCrossEntropyBackward:
+		return k.loop(C.mv_soft_crossentropy_backward, k.arguments(), []int{o.Rows, o.Classes}, o.Weight)
+	case device.SupCon:
+		return k.supCon(C.mv_supcon, o)
+	case device.SupConBackward:
+		return k.supCon(C.mv_supcon_backward, o.SupCon)
+	case device.Similarity:
+		return k.similarity(o, false)
+	case device.SimilarityBackward:
+		return k.similarity(o.Similarity, true)
 	case device.Dropout:
 		return k.loop(C.mv_dropout, k.arguments(), []int{o.Size, int(o.Threshold()), int(o.Seed)}, 1/(1-o.P))
 	case device.LayerNorm:

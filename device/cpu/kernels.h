@@ -45,6 +45,12 @@ MV_LOOP(mv_crossentropy);
 MV_LOOP(mv_crossentropy_backward);
 MV_LOOP(mv_sigmoid_bce);
 MV_LOOP(mv_sigmoid_bce_backward);
+MV_LOOP(mv_soft_crossentropy);
+MV_LOOP(mv_soft_crossentropy_backward);
+MV_LOOP(mv_supcon);
+MV_LOOP(mv_supcon_backward);
+MV_LOOP(mv_similarity);
+MV_LOOP(mv_similarity_backward);
 MV_LOOP(mv_dropout);
 
 int64_t mv_pixel_scratch(int64_t c, int64_t ow);

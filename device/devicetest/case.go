@@ -42,7 +42,7 @@ func Cases() []Case {
 	var all []Case
 	for _, list := range [][]Case{
 		convCases(), sumCases(), linearCases(), normCases(), poolCases(), resizeCases(),
-		columnCases(), elementwiseCases(), lossCases(), pixelCases(), transformerCases(), updateCases(),
+		columnCases(), elementwiseCases(), lossCases(), classLossCases(), pixelCases(), transformerCases(), updateCases(),
 	} {
 		all = append(all, list...)
 	}

@@ -120,6 +120,17 @@ func gradients() []gradient {
 	bce := device.SigmoidBCE{Size: 20, Weight: 2}
 	add("sigmoid cross-entropy", bce, []any{g.normal(20, 0, 2), squares(g.normal(20, 0, 0.5))},
 		backward{device.SigmoidBCEBackward{SigmoidBCE: bce}, []string{"x0", "x1", "dy"}, []int{0}})
+	soft := device.SoftCrossEntropy{Rows: 4, Classes: 5, Weight: 0.7}
+	add("soft cross-entropy", soft, []any{g.normal(20, 0, 2), squares(g.normal(20, 0, 0.5))},
+		backward{device.SoftCrossEntropyBackward{SoftCrossEntropy: soft}, []string{"x0", "x1", "dy"}, []int{0}})
+	con := device.SupCon{Rows: 7, Dim: 5, Temperature: 0.5, Weight: 0.7}
+	add("contrastive", con, []any{g.normal(35, 0, 1), []int32{0, 1, 0, 2, 1, 0, 3}},
+		backward{device.SupConBackward{SupCon: con}, []string{"x0", "x1", "dy"}, []int{0}})
+	for _, cells := range []int{1, 6} {
+		sim := device.Similarity{N: 5, Cells: cells, C: 4, Classes: 3, Weight: 0.7}
+		add(fmt.Sprintf("similarity of %d cells", cells), sim, []any{g.normal(20*cells, 0, 1), []int32{0, 1, 0, 2, 1}},
+			backward{device.SimilarityBackward{Similarity: sim}, []string{"x0", "x1", "dy"}, []int{0}})
+	}
 	ln := device.LayerNorm{Rows: 3, C: 5, Eps: 1e-6}
 	add("layer norm", ln, []any{g.normal(15, 0, 1), g.normal(5, 1, 0.3), g.normal(5, 0, 1)},
 		backward{device.LayerNormBackward{LayerNorm: ln}, []string{"x0", "dy", "x1"}, []int{0, 1, 2}})

@@ -44,6 +44,7 @@ func kinds() map[string]device.Op {
 		device.Resize{}, device.ResizeBackward{}, device.Concat{}, device.Slice{}, device.SliceBackward{}, device.Fill{},
 		device.FocalLoss{}, device.FocalLossBackward{}, device.SmoothL1{}, device.SmoothL1Backward{}, device.CrossEntropy{}, device.CrossEntropyBackward{},
 		device.PixelCrossEntropy{}, device.PixelCrossEntropyBackward{}, device.SigmoidBCE{}, device.SigmoidBCEBackward{}, device.Dropout{},
+		device.SoftCrossEntropy{}, device.SoftCrossEntropyBackward{}, device.SupCon{}, device.SupConBackward{}, device.Similarity{}, device.SimilarityBackward{},
 		device.LayerNorm{}, device.LayerNormBackward{}, device.GELU{}, device.GELUBackward{}, device.Attention{}, device.AttentionBackward{},
 		device.Tokens{}, device.TokensBackward{}, device.Average{},
 		device.SGD{}, device.AdamW{}, device.EMA{}, device.SquaredNorm{}, device.SquaredDistance{},

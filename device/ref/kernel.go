@@ -159,6 +159,18 @@ func (d *Device) program(op device.Op) (program, error) {
 		return sigmoidBCE(o), nil
 	case device.SigmoidBCEBackward:
 		return sigmoidBCEBackward(o.SigmoidBCE), nil
+	case device.SoftCrossEntropy:
+		return softCrossEntropy(o), nil
+	case device.SoftCrossEntropyBackward:
+		return softCrossEntropyBackward(o.SoftCrossEntropy), nil
+	case device.SupCon:
+		return supCon(o), nil
+	case device.SupConBackward:
+		return supConBackward(o.SupCon), nil
+	case device.Similarity:
+		return similarity(o), nil
+	case device.SimilarityBackward:
+		return similarityBackward(o.Similarity), nil
 	case device.Dropout:
 		return dropout(o), nil
 	case device.LayerNorm:

@@ -350,6 +350,44 @@ a, b = rnd(9, grad=False), rnd(9, grad=False)
 emit("norm2", dict(Of=dict(Shape=[9])), [[f(a)]], [f(1.5 + a.norm() ** 2)], {0: {"f": [1.5]}})
 emit("distance2", dict(Of=dict(Shape=[9])), [[f(a), f(b)]], [f(1.5 + ((a - b) ** 2).sum())], {0: {"f": [1.5]}})
 
+for rows, classes, smoothing, weight in [(5, 7, 0.1, 1.0), (3, 4, 0.0, 0.75), (1, 10, 0.3, 2.0)]:
+    x = rnd(rows, classes)
+    labels = torch.randint(0, classes, (rows,))
+    target = (1 - smoothing) * F.one_hot(labels, classes).double() + smoothing / classes
+    loss = weight * F.cross_entropy(x, labels, label_smoothing=smoothing)
+    grad, = torch.autograd.grad(loss, [x], torch.tensor(0.75).double())
+    op = dict(Rows=rows, Classes=classes, Weight=weight)
+    emit("soft_crossentropy", op, [[f(x), f(target)]], [f(loss)])
+    emit("soft_crossentropy.backward", op, [[f(x), f(target), {"f": [0.75]}]], [f(grad)])
+
+for rows, dim, temperature, weight, labels in [(6, 5, 0.07, 1.0, [0, 1, 0, 2, 1, 0]), (5, 8, 0.5, 0.3, [0, 1, 2, 3, 4]), (8, 3, 0.2, 2.0, [1] * 8)]:
+    x, y = rnd(rows, dim), torch.tensor(labels)
+    z = F.normalize(x, dim=1)
+    z = z @ z.T / temperature
+    others = ~torch.eye(rows, dtype=torch.bool)
+    logp = z - torch.logsumexp(z.masked_fill(~others, -torch.inf), 1, keepdim=True)
+    pos = ((y[:, None] == y) & others).double()
+    loss = -weight * ((pos * logp).sum(1) / pos.sum(1).clamp(min=1)).mean()
+    grad, = torch.autograd.grad(loss, [x], torch.tensor(0.75).double())
+    op = dict(Rows=rows, Dim=dim, Temperature=temperature, Weight=weight)
+    emit("supcon", op, [[f(x), {"i": labels}]], [f(loss)])
+    emit("supcon.backward", op, [[f(x), {"i": labels}, {"f": [0.75]}]], [f(grad)])
+
+for images, cells, c, classes, weight, labels in [(5, 6, 4, 3, 1.0, [0, 1, 0, 2, 1]), (4, 1, 6, 10, 0.5, [9, 3, 3, 0]), (3, 9, 2, 2, 2.0, [1, 1, 0])]:
+    x = rnd(images, cells, c)
+
+    def cosines(v):
+        v = v - v.mean(1, keepdim=True)
+        v = v / (1e-8 + v.pow(2).sum(1, keepdim=True).sqrt())
+        return v @ v.T
+    r = cosines(x.std(1) if cells > 1 else x[:, 0])
+    t = cosines(F.one_hot(torch.tensor(labels), classes).double())
+    loss = weight * F.mse_loss(r, t)
+    grad, = torch.autograd.grad(loss, [x], torch.tensor(0.75).double())
+    op = dict(N=images, Cells=cells, C=c, Classes=classes, Weight=weight)
+    emit("similarity", op, [[f(x), {"i": labels}]], [f(loss)])
+    emit("similarity.backward", op, [[f(x), {"i": labels}, {"f": [0.75]}]], [f(grad)])
+
 # Transformers.
 for rows, c, eps in [(3, 5, 1e-6), (2, 1, 1e-6), (4, 8, 1e-3)]:
     op = dict(Rows=rows, C=c, Eps=eps)
