@@ -29,7 +29,8 @@ type pipeline struct {
 type pending struct {
 	batch *Batch
 	bytes int64
-	left  atomic.Int32
+	plans []planned    // by slot
+	left  atomic.Int32 // slots to draw
 	done  chan struct{}
 
 	mu   sync.Mutex
@@ -37,12 +38,21 @@ type pending struct {
 	err  error
 }
 
-type job struct {
-	p      *pending
-	slot   int
+// planned is what is decided about a slot before any file is read.
+type planned struct {
 	index  int
 	params augment.Params
 }
+
+// job is the slots [from, to) of a batch.
+type job struct {
+	p        *pending
+	from, to int
+}
+
+// Pixels a job has at least, where the batch has so many: to wake a worker costs
+// more than to draw a small image.
+const jobPixels = 1 << 15
 
 // Batches in the making at once, however small they are.
 const maxAhead = 64
@@ -95,16 +105,17 @@ func (p *pipeline) plan(step int64) {
 	defer close(p.jobs)
 	defer close(p.ready)
 	l := p.l
-	params := make([]augment.Params, l.cfg.Batch)
 	for ; ; step++ {
 		if l.cfg.Epochs > 0 && step >= l.cfg.Epochs*l.sampler.StepsPerEpoch() {
 			return
 		}
 		epoch, indices := l.sampler.Batch(step)
 		h, w := 0, 0
+		plans := make([]planned, len(indices))
 		for i, index := range indices {
-			params[i] = l.plan(epoch, int(index))
-			h, w = max(h, params[i].InH), max(w, params[i].InW)
+			params := l.plan(epoch, int(index))
+			plans[i] = planned{int(index), params}
+			h, w = max(h, params.InH), max(w, params.InW)
 		}
 		c, ok := l.canvases.fit(h, w)
 		if !ok {
@@ -123,7 +134,7 @@ func (p *pipeline) plan(step int64) {
 		if !p.budget.acquire(bytes) {
 			return
 		}
-		pd := &pending{batch: l.pool.get(n, c, len(indices), l.labels != nil, l.classes > 0), bytes: bytes, done: make(chan struct{}), slot: n}
+		pd := &pending{batch: l.pool.get(n, c, len(indices), l.labels != nil, l.classes > 0), bytes: bytes, plans: plans, done: make(chan struct{}), slot: n}
 		pd.batch.Epoch, pd.batch.Step = epoch, step
 		clear(pd.batch.Images[len(indices)*c.H*c.W*3:])
 		if l.labels != nil {
@@ -143,9 +154,10 @@ func (p *pipeline) plan(step int64) {
 		case <-p.quit:
 			return
 		}
-		for i, index := range indices {
+		share := 1 + (jobPixels-1)/(c.H*c.W)
+		for from := 0; from < len(plans); from += share {
 			select {
-			case p.jobs <- job{pd, i, int(index), params[i]}:
+			case p.jobs <- job{pd, from, min(from+share, len(plans))}:
 			case <-p.quit:
 				return
 			}
@@ -186,19 +198,21 @@ func (p *pipeline) work() {
 	defer r.Close()
 	w := &worker{Renderer: r}
 	for j := range p.jobs {
-		select {
-		case <-p.quit:
-			return
-		default:
-		}
-		if err := p.l.draw(w, j); err != nil {
-			j.p.fail(j.slot, err)
+		for slot := j.from; slot < j.to; slot++ {
+			select {
+			case <-p.quit:
+				return
+			default:
+			}
+			if err := p.l.draw(w, j.p, slot); err != nil {
+				j.p.fail(slot, err)
+			}
 		}
 		p.l.mu.Lock()
 		p.l.stats.Work.Add(r.Times)
 		p.l.mu.Unlock()
 		r.Times = augment.Times{}
-		if j.p.left.Add(-1) == 0 {
+		if j.p.left.Add(int32(j.from-j.to)) == 0 {
 			close(j.p.done)
 		}
 	}
@@ -220,11 +234,11 @@ func (pd *pending) fail(slot int, err error) {
 }
 
 // draw makes one sample of a batch, or its substitute.
-func (l *Loader) draw(w *worker, j job) error {
-	b := j.p.batch
-	item, err := l.try(w, j.index, &j.params, b, j.slot)
+func (l *Loader) draw(w *worker, pd *pending, slot int) error {
+	b, wanted := pd.batch, &pd.plans[slot]
+	item, err := l.try(w, wanted.index, &wanted.params, b, slot)
 	if err == nil {
-		l.target(b, j.slot, j.index, item, j.params, -1)
+		l.target(b, slot, wanted.index, item, wanted.params, -1)
 		return nil
 	}
 	if l.cfg.OnBad == FailOnBad {
@@ -233,7 +247,7 @@ func (l *Loader) draw(w *worker, j job) error {
 	// First the images that fit as they are, then the others, shrunk.
 	for _, shrink := range []bool{false, true} {
 		for n, offset := l.src.Len(), 1; offset < n; offset++ {
-			index := (j.index + offset) % n
+			index := (wanted.index + offset) % n
 			params := l.plan(b.Epoch, index)
 			if fits := params.InH <= b.H && params.InW <= b.W; fits == shrink {
 				continue
@@ -241,8 +255,8 @@ func (l *Loader) draw(w *worker, j job) error {
 			if shrink {
 				params.Shrink(b.W, b.H)
 			}
-			if item, err := l.try(w, index, &params, b, j.slot); err == nil {
-				l.target(b, j.slot, index, item, params, j.index)
+			if item, err := l.try(w, index, &params, b, slot); err == nil {
+				l.target(b, slot, index, item, params, wanted.index)
 				return nil
 			}
 		}
