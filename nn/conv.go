@@ -77,7 +77,11 @@ func convGrad(c device.Conv) gradient {
 			out = append(out, db)
 		}
 		plain.Bias = false
-		out[0], err = apply(device.ConvBackwardData{Conv: plain}, in[0].Shape().Clone(), nil, nil, dz, in[1])
+		w, err := recomputed(in[1])
+		if err != nil {
+			return nil, err
+		}
+		out[0], err = apply(device.ConvBackwardData{Conv: plain}, in[0].Shape().Clone(), nil, nil, dz, w)
 		return out, err
 	}
 }

@@ -84,7 +84,7 @@ func TestShapeErrors(t *testing.T) {
 		{"reshape", "elements", func() error { return one(Reshape(x2, 4, 5)) }},
 		{"reshape negative", "reshape", func() error { return one(Reshape(x2, -6, -3)) }},
 		{"reshape of nil", "nil", func() error { return one(Reshape(nil, 1)) }},
-		{"linear of an image", "linear", func() error { return one(Linear(x4, x2, nil)) }},
+		{"linear of a vector", "linear", func() error { return one(Linear(x1, x2, nil)) }},
 		{"linear sizes", "linear", func() error { return one(Linear(x2, b.in("w4", 2, 4), nil)) }},
 		{"linear bias", "linear: input 2", func() error { return one(Linear(x2, b.in("w43", 4, 3), x1)) }},
 		{"linear of nil", "nil", func() error { return one(Linear(x2, nil, nil)) }},

@@ -56,6 +56,7 @@ type Graph struct {
 	nodes   []*gorgonia.Node // of params
 
 	differentiated bool
+	renew          func(*Var, *gorgonia.Node) (*gorgonia.Node, error) // see Renew
 }
 
 // normEps is the ε of every batch norm, PyTorch's default.
@@ -147,6 +148,9 @@ func (g *Graph) param(name string, d device.Desc, shape []int, init Init) *gorgo
 	if !known && v.Trainable {
 		g.params = append(g.params, v)
 		g.nodes = append(g.nodes, n)
+	}
+	if g.Frozen && g.renew != nil {
+		return g.try(name, func() (*gorgonia.Node, error) { return g.renew(v, n) })
 	}
 	return n
 }

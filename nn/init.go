@@ -81,3 +81,25 @@ func UniformIn(bound float64) Init {
 		}
 	}
 }
+
+// TruncatedNormal draws from N(0, std) within ±2, PyTorch's trunc_normal_.
+func TruncatedNormal(std float64) Init {
+	return func(dst []float64, _ []int, rng *Stream) {
+		for i := range dst {
+			dst[i] = 3
+			for math.Abs(dst[i]) > 2 {
+				dst[i] = std * rng.Normal()
+			}
+		}
+	}
+}
+
+// XavierUniform draws from U(−a, a), a = sqrt(6/(fanIn+fanOut)) (Glorot and Bengio
+// 2010).
+func XavierUniform(dst []float64, shape []int, rng *Stream) {
+	fan := 1
+	for _, d := range shape[1:] {
+		fan *= d
+	}
+	UniformIn(math.Sqrt(6/float64(fan+shape[0])))(dst, shape, rng)
+}

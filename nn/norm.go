@@ -31,7 +31,11 @@ func BatchNormTrain(x, gamma, beta *gorgonia.Node, eps float64, relu bool) (y, m
 		return nil, nil, nil, err
 	}
 	grad := func(in gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		args := []*gorgonia.Node{in[0], dy, in[1]}
+		gamma, err := recomputed(in[1])
+		if err != nil {
+			return nil, err
+		}
+		args := []*gorgonia.Node{in[0], dy, gamma}
 		for i := 1; i < len(d.Outputs()); i++ {
 			o, err := output(y, i)
 			if err != nil {
@@ -59,7 +63,11 @@ func BatchNormGlobal(x, gamma, beta, mean, variance *gorgonia.Node, eps float64,
 		return nil, err
 	}
 	grad := func(in gorgonia.Nodes, y, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		args := []*gorgonia.Node{in[0], dy, in[1], in[3], in[4]}
+		gamma, err := recomputed(in[1])
+		if err != nil {
+			return nil, err
+		}
+		args := []*gorgonia.Node{in[0], dy, gamma, in[3], in[4]}
 		if relu {
 			mask, err := output(y, 1)
 			if err != nil {

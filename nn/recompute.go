@@ -13,8 +13,9 @@ import (
 // BatchNormTrain, computed again from its input and statistics for the gradient of
 // a convolution that reads it; or the result of AddReLU, computed again for all its
 // gradients from its terms, and these from their own where they are recomputed too
-// or results of a batch norm. The recomputed values may differ
-// from y in the last bit of a float32.
+// or results of a batch norm; or the result of LayerNorm or GELU, computed again from
+// its input for the gradient of a Linear that reads it. The recomputed values may
+// differ from y in the last bit of a float32.
 func Recompute(y *gorgonia.Node) error {
 	o, ok := y.Op().(*op)
 	if !ok {
@@ -31,8 +32,14 @@ func Recompute(y *gorgonia.Node) error {
 			o.again = func() (*gorgonia.Node, error) { return sumAgain(y) }
 			return nil
 		}
+	case device.LayerNorm:
+		o.again = func() (*gorgonia.Node, error) { return LayerNorm(o.args[0], o.args[1], o.args[2], d.Eps) }
+		return nil
+	case device.GELU:
+		o.again = func() (*gorgonia.Node, error) { return GELU(o.args[0]) }
+		return nil
 	}
-	return fmt.Errorf("recompute: %s is neither a training batch norm nor a rectified sum", o.desc.Kind())
+	return fmt.Errorf("recompute: %s is not a training batch norm, a rectified sum, a layer norm or a GELU", o.desc.Kind())
 }
 
 // normAgain computes the result y of a batch norm once more.
@@ -75,10 +82,17 @@ func sumAgain(y *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // recomputed returns a node of x's value for a backward pass: a second
-// computation, shared by all that ask, where Recompute asked for one, else x itself.
+// computation, shared by all that ask, where Recompute asked for one, what Renewed
+// names, else x itself.
 func recomputed(x *gorgonia.Node) (*gorgonia.Node, error) {
-	o, ok := x.Op().(*op)
-	if !ok || o.again == nil {
+	var o *op
+	switch n := x.Op().(type) {
+	case *op:
+		o = n
+	case *view:
+		o = &n.op
+	}
+	if o == nil || o.again == nil {
 		return x, nil
 	}
 	if o.second == nil {

@@ -85,21 +85,31 @@ func Slice(x *gorgonia.Node, axis, from, to int) (*gorgonia.Node, error) {
 	return apply(d, shape, []bool{true}, grad, x)
 }
 
-// Linear is x·wᵀ + b: x [M,K], w [N,K], b [N] or nil; the result is [M,N].
+// Linear is x·wᵀ + b over the last axis: x [M,K] or [...,M,K], w [N,K], b [N] or nil;
+// the result is [M,N] or [...,M,N].
 func Linear(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 	if err := present("linear", x, w); err != nil {
 		return nil, err
 	}
-	if x.Dims() != 2 || w.Dims() != 2 || x.Shape()[1] != w.Shape()[1] {
+	if x.Dims() < 2 || w.Dims() != 2 || x.Shape()[x.Dims()-1] != w.Shape()[1] {
 		return nil, fmt.Errorf("linear: x %v and w %v", x.Shape(), w.Shape())
 	}
-	d := device.Linear{M: x.Shape()[0], K: x.Shape()[1], N: w.Shape()[0], Bias: b != nil}
+	m, k := rows(x)
+	d := device.Linear{M: m, K: k, N: w.Shape()[0], Bias: b != nil}
 	in, wrt := []*gorgonia.Node{x, w}, []bool{true, true}
 	if b != nil {
 		in, wrt = append(in, b), append(wrt, true)
 	}
 	grad := func(in gorgonia.Nodes, _, dy *gorgonia.Node) (gorgonia.Nodes, error) {
-		dw, err := apply(device.LinearBackwardWeights{Linear: d}, in[1].Shape().Clone(), nil, nil, in[0], dy)
+		x, err := recomputed(in[0])
+		if err != nil {
+			return nil, err
+		}
+		w, err := recomputed(in[1])
+		if err != nil {
+			return nil, err
+		}
+		dw, err := apply(device.LinearBackwardWeights{Linear: d}, in[1].Shape().Clone(), nil, nil, x, dy)
 		if err != nil {
 			return nil, err
 		}
@@ -111,8 +121,10 @@ func Linear(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 			}
 			out = append(out, db)
 		}
-		out[0], err = apply(device.LinearBackwardData{Linear: d}, in[0].Shape().Clone(), nil, nil, dy, in[1])
+		out[0], err = apply(device.LinearBackwardData{Linear: d}, in[0].Shape().Clone(), nil, nil, dy, w)
 		return out, err
 	}
-	return apply(d, tensor.Shape{d.M, d.N}, wrt, grad, in...)
+	shape := x.Shape().Clone()
+	shape[len(shape)-1] = d.N
+	return apply(d, shape, wrt, grad, in...)
 }
