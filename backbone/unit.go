@@ -68,6 +68,17 @@ func (u Unit) Forward(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.No
 	return u.Clone(g, x, prefix)
 }
 
+// After is the unit's architecture for a map of in channels: it halves the size where
+// it has more channels than that and keeps it elsewhere. AugLocal (Ma et al. 2024)
+// builds auxiliary networks of such units.
+func (u Unit) After(in int) Unit {
+	u.In, u.Stride = in, 1
+	if u.Out > in {
+		u.Stride = 2
+	}
+	return u
+}
+
 // Clone applies a copy of the unit's architecture whose parameters are named
 // prefix + "conv1.weight" and so on.
 func (u Unit) Clone(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node {

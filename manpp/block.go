@@ -17,7 +17,7 @@ type Block struct {
 	First, Last int // units
 	Program     *exec.Program
 	Losses      []Loss
-	HasAux      bool
+	HasAux      bool // a local head, that is every block but the last
 
 	output   *exec.Tensor // boundary to the next block; nil for the last
 	distance *exec.Tensor // Σ (LB−EMA)², written when reporting
@@ -96,16 +96,21 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 				}
 				taps[st], tapAt[st] = t, f
 			}
-			y, aux := m.auxiliary(g, j, out)
+			y, aux := out, (*auxiliary)(nil)
+			if net := m.Strategy.Network; net != nil {
+				y, aux = net.build(g, m, j, out)
+			}
 			if g.Err() != nil {
 				return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
 			}
 			b.Losses = heads.Local(g, j, y, auxName(j)+"head.")
-			if err := b.report(g, m, aux); err != nil { // of the values that this step ran with
-				return nil, err
-			}
-			for _, p := range aux.updates {
-				g.Post(p)
+			if aux != nil {
+				if err := b.report(g, m, aux); err != nil { // of the values that this step ran with
+					return nil, err
+				}
+				for _, p := range aux.updates {
+					g.Post(p)
+				}
 			}
 		} else {
 			for st, t := range taps {

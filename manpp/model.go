@@ -7,8 +7,6 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"manvision/backbone"
-	"manvision/device"
-	"manvision/exec"
 	"manvision/nn"
 )
 
@@ -21,6 +19,9 @@ type Model struct {
 	Quirks    Quirks
 	// EMAMomentum is m in EMA ← m·EMA + (1−m)·next unit; 0.995 in the paper.
 	EMAMomentum float64
+	// Depth is how many units AugLocal's network has behind the first block, from
+	// where it shrinks towards half; 0 means 2. The paper tries 1 to 6.
+	Depth int
 	// Prefix is put before the backbone's parameter names: "backbone.body.".
 	Prefix string
 	// KeepNorms keeps the results of batch norms for the backward pass. By default
@@ -59,6 +60,9 @@ func (m *Model) Check() error {
 	}
 	if m.EMAMomentum < 0 || m.EMAMomentum > 1 {
 		return fmt.Errorf("EMA momentum %v is outside [0, 1]", m.EMAMomentum)
+	}
+	if m.Depth < 0 {
+		return fmt.Errorf("depth %d of auxiliary networks is below 0", m.Depth)
 	}
 	return nil
 }
@@ -100,69 +104,21 @@ func (m *Model) forget(g *nn.Graph, x *gorgonia.Node) {
 	}
 }
 
-// auxiliary builds block j's auxiliary feature y = s·LB(x) + (2−s)·EMA(x) of the
-// unit that follows the block, and prepares the EMA's update.
-func (m *Model) auxiliary(g *nn.Graph, j int, x Feature) (Feature, *auxiliary) {
-	next := m.Backbone.Units[m.Partition[j]+1]
-	source := m.Prefix + next.Name + "."
-	p := auxName(j)
-	lb := next.Clone(g, x.Node, p+"lb.")
-	g.Frozen = true
-	ema := next.Clone(g, x.Node, p+"ema.")
-	g.Frozen = false
-	m.forget(g, lb)
-	m.forget(g, ema)
-	g.Frozen = !m.Strategy.LearnScale
-	s := g.Scalar(p+"s", 1)
-	g.Frozen = false
-	y := g.Fuse(s, lb, ema)
-	if g.Err() != nil {
-		return Feature{}, nil
-	}
-	a := &auxiliary{prefix: p}
-	for _, v := range m.Store.Vars() {
-		tail, ok := strings.CutPrefix(v.Name, p+"ema.")
-		if !ok || v.Buffer {
-			continue
-		}
-		if !m.Quirks.IndependentClones {
-			m.Store.InitLike(v.Name, source+tail)
-			m.Store.InitLike(p+"lb."+tail, source+tail)
-		}
-		// The unit belongs to the next block; asking for it here makes it exist.
-		unit, err := m.Store.Declare(source+tail, v.Value.Desc, v.Shape, v.Init())
-		if err != nil {
-			g.Fail(err)
-			return Feature{}, nil
-		}
-		a.updates = append(a.updates, exec.Post{Op: device.EMA{Of: v.Value.Desc, Momentum: m.EMAMomentum},
-			In: []exec.Source{{Tensor: unit.Value}}, Out: []*exec.Tensor{v.Value}})
-		lbv, _ := m.Store.Lookup(p + "lb." + tail)
-		a.pairs = append(a.pairs, [2]*nn.Var{lbv, v})
-	}
-	return Feature{y, next.Stage, x.Stride * next.Stride}, a
-}
-
-// auxiliary is what a block needs to know of its auxiliary network.
-type auxiliary struct {
-	prefix  string
-	pairs   [][2]*nn.Var // LB and EMA tensors of equal meaning
-	updates []exec.Post  // of the EMA
-}
-
-// CopyClones gives every LB and EMA the weights of the unit it stands for, as
-// after loading pretrained weights. All variables must have values.
+// CopyClones gives every copy of a unit, such as LB and EMA, the weights of the unit
+// it stands for, as after loading pretrained weights. All variables must have values.
 func (m *Model) CopyClones() error {
+	if m.Strategy.Network == nil {
+		return nil
+	}
 	for j := range m.Partition {
-		source := m.Prefix + m.Backbone.Units[m.Partition[j]+1].Name + "."
-		for _, part := range []string{"lb.", "ema."} {
+		for _, c := range m.Strategy.Network.clones(m, j) {
 			for _, v := range m.Store.Vars() {
-				tail, ok := strings.CutPrefix(v.Name, auxName(j)+part)
+				tail, ok := strings.CutPrefix(v.Name, c.copy)
 				if !ok || v.Buffer {
 					continue
 				}
 				x := make([]float64, v.Elems())
-				if err := m.Store.Get(source+tail, x); err != nil {
+				if err := m.Store.Get(c.unit+tail, x); err != nil {
 					return err
 				}
 				if err := m.Store.Set(v.Name, x); err != nil {
@@ -172,4 +128,12 @@ func (m *Model) CopyClones() error {
 		}
 	}
 	return nil
+}
+
+// unitPrefix begins the names of unit i's parameters.
+func (m *Model) unitPrefix(i int) string {
+	if n := m.Backbone.Units[i].Name; n != "" {
+		return m.Prefix + n + "."
+	}
+	return m.Prefix
 }

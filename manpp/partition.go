@@ -27,14 +27,40 @@ func EveryUnit(b *backbone.Backbone) Partition {
 	return p
 }
 
-// Cuts makes a partition of unit names ("layer1.2"), each the last of its block.
+// stemName is how partitions name the stem, which has no name of its own.
+const stemName = "stem"
+
+// WithStem makes the stem a block of its own in front of p: the variant "EMA_first"
+// of MAN++ for CIFAR (METHOD §1.4).
+func (p Partition) WithStem() Partition {
+	if len(p) > 0 && p[0] == 0 {
+		return p
+	}
+	return append(Partition{0}, p...)
+}
+
+// Names gives the last unit of every block but the final one, as Cuts takes them.
+func (p Partition) Names(b *backbone.Backbone) []string {
+	var names []string
+	for _, c := range p {
+		n := b.Units[c].Name
+		if n == "" {
+			n = stemName
+		}
+		names = append(names, n)
+	}
+	return names
+}
+
+// Cuts makes a partition of unit names ("layer1.2"), each the last of its block;
+// "stem" makes the stem a block of its own.
 func Cuts(b *backbone.Backbone, names []string) (Partition, error) {
 	var p Partition
 	for _, n := range names {
 		at := -1
 		var known []string
 		for i, u := range b.Units {
-			if u.Name == n && n != "" {
+			if u.Name == n && n != "" || i == 0 && n == stemName {
 				at = i
 			}
 			if u.Name != "" {

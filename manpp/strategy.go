@@ -10,37 +10,84 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"manvision/exec"
 	"manvision/nn"
 )
 
-// Strategy says how blocks are trained. Its values are E2E, MAN and MANPP.
+// Strategy says how blocks are trained. Its values are those that Strategies lists.
 type Strategy struct {
 	Name string
-	// Local is true when blocks before the last have auxiliary networks; false
-	// means one block, ordinary backpropagation.
+	// Local is true when blocks before the last have local heads; false means one
+	// block, ordinary backpropagation.
 	Local bool
-	// LearnScale makes the fusion scalar s trainable (MAN++); MAN keeps it at 1.
-	LearnScale bool
+	// Network stands between a block's output and its local head; nil: the head reads
+	// the output itself.
+	Network Network
+	// Head names the local head that the strategy's paper has, for tasks with several
+	// (see package classification).
+	Head string
 }
 
 // The strategies.
 var (
-	E2E   = Strategy{Name: "e2e"}
-	MAN   = Strategy{Name: "man", Local: true}
-	MANPP = Strategy{Name: "manpp", Local: true, LearnScale: true}
+	// E2E is ordinary backpropagation through one block.
+	E2E = Strategy{Name: "e2e"}
+	// Greedy is greedy supervised learning: a linear classifier a block. Belilovsky et
+	// al. 2018, arXiv 1812.11446; the baseline "greedy SL" of InfoPro.
+	Greedy = Strategy{Name: "greedy", Local: true, Head: "0c1f"}
+	// DGL is decoupled greedy learning: deeper local classifiers. Belilovsky et al.
+	// 2020, arXiv 1901.08164.
+	DGL = Strategy{Name: "dgl", Local: true, Head: "dgl"}
+	// PredSim adds a similarity loss to a linear classifier. Nøkland and Eidnes 2019,
+	// arXiv 1901.06656.
+	PredSim = Strategy{Name: "predsim", Local: true, Head: "predsim"}
+	// InfoPro adds a reconstruction of the image to local classifiers. Wang et al. 2021,
+	// arXiv 2101.10832.
+	InfoPro = Strategy{Name: "infopro", Local: true, Head: "1c2f"}
+	// AugLocal trains a linear classifier behind fresh units of the architecture of
+	// later ones. Ma et al. 2024, arXiv 2402.17318.
+	AugLocal = Strategy{Name: "auglocal", Local: true, Network: augmented{}, Head: "0c1f"}
+	// MAN reads LB(x) + EMA(x), two clones of the unit that follows. Su et al. 2024.
+	MAN = Strategy{Name: "man", Local: true, Network: fusion{}, Head: "dgl"}
+	// MANPP reads s·LB(x) + (2−s)·EMA(x) with a trained s (METHOD §1.1).
+	MANPP = Strategy{Name: "manpp", Local: true, Network: fusion{learnScale: true}, Head: "dgl"}
 )
+
+// Strategies lists all strategies.
+func Strategies() []Strategy {
+	return []Strategy{E2E, Greedy, DGL, PredSim, InfoPro, AugLocal, MAN, MANPP}
+}
 
 // ParseStrategy finds a strategy by name.
 func ParseStrategy(name string) (Strategy, error) {
-	all := []Strategy{E2E, MAN, MANPP}
 	var names []string
-	for _, s := range all {
+	for _, s := range Strategies() {
 		if s.Name == name {
 			return s, nil
 		}
 		names = append(names, s.Name)
 	}
 	return Strategy{}, fmt.Errorf("unknown strategy %q (one of %s)", name, strings.Join(names, ", "))
+}
+
+// Network is an auxiliary network: it turns the output of a block into the feature
+// that the block's local head is trained on. Values have no state; parameters belong
+// to the model's store.
+type Network interface {
+	// build makes block j's network on the block's output x.
+	build(g *nn.Graph, m *Model, j int, x Feature) (Feature, *auxiliary)
+	// clones lists block j's copies of units of the backbone.
+	clones(m *Model, j int) []clone
+}
+
+// clone pairs the prefix of a copy's parameters with that of the unit's.
+type clone struct{ copy, unit string }
+
+// auxiliary is what a block needs to know of its network.
+type auxiliary struct {
+	prefix  string
+	pairs   [][2]*nn.Var // LB and EMA tensors of equal meaning
+	updates []exec.Post  // of the EMA
 }
 
 // Quirks are habits of the official release that METHOD lists and that training
