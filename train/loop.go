@@ -335,7 +335,10 @@ func (r *run) say(text string) {
 
 func (r *run) evaluate(ctx context.Context) error {
 	start := time.Now()
-	defer func() { r.evalTime += time.Since(start) }()
+	defer func() {
+		r.model.Net().Store.FreeFolded() // training has no use for them
+		r.evalTime += time.Since(start)
+	}()
 	s, err := r.pred.Score(ctx, r.val, nil)
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", r.step, err)

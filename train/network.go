@@ -37,7 +37,11 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	if err != nil {
 		return nil, err
 	}
-	model := &manpp.Model{Store: nn.NewStore(dev, cfg.Seed), Backbone: body, Strategy: strategy, Quirks: manpp.Fixed,
+	store := nn.NewStore(dev, cfg.Seed)
+	// Every evaluation folds, so that one in a run and one of its checkpoint agree to
+	// the last digit.
+	store.Fold = true
+	model := &manpp.Model{Store: store, Backbone: body, Strategy: strategy, Quirks: manpp.Fixed,
 		EMAMomentum: cfg.MANPP.EMAMomentum, Prefix: prefix, FrozenNorm: cfg.Model.Norm == "frozen"}
 	if cfg.MANPP.Quirks == "released" {
 		model.Quirks = manpp.Released
