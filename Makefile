@@ -1,4 +1,5 @@
 # make demo    set up, build, train the small detector, evaluate it, draw
+# make demo-segmentation   the same with the small segmentation network
 # make test    set up, vet, run all tests
 # make bench   time this project, and its peers where they are installed
 #
@@ -7,11 +8,13 @@
 
 GO       ?= go
 RECIPE   ?= configs/detection/demo-shapes.yaml
+SEGMENT  ?= configs/segmentation/demo-shapes.yaml
 DEMO     := runs/demo
-PACKAGES := libopencv-dev libopencv-contrib-dev libdnnl-dev
+DEMOSEG  := runs/demo-segmentation
+PACKAGES := libopencv-dev libopencv-contrib-dev libdnnl-dev libjpeg-dev libdeflate-dev
 
 .DEFAULT_GOAL := build
-.PHONY: setup build test demo picture bench lint clean
+.PHONY: setup build test demo demo-segmentation picture bench lint clean
 
 # Installs the Debian/Ubuntu packages that are missing; nothing when none is.
 setup:
@@ -23,6 +26,8 @@ setup:
 	else \
 		pkg-config --exists opencv4 2>/dev/null || missing="$$missing OpenCV-4.6-with-contrib"; \
 		test -e /usr/include/dnnl.h -o -e /usr/include/oneapi/dnnl/dnnl.h || missing="$$missing oneDNN-2.6"; \
+		test -e /usr/include/jpeglib.h || missing="$$missing libjpeg-turbo"; \
+		test -e /usr/include/libdeflate.h || missing="$$missing libdeflate"; \
 	fi; \
 	command -v pkg-config >/dev/null || missing="$$missing pkg-config"; \
 	command -v g++ >/dev/null || missing="$$missing g++"; \
@@ -61,6 +66,20 @@ demo: build
 	bin/predict --checkpoint $$model --input $$data/val --gt $$data/annotations/instances_val.json \
 		--score 0.4 --out $(DEMO)/pictures --json $(DEMO)/detections.json || exit 1; \
 	echo; echo "picture: $(DEMO)/pictures/sheet.png    curves: $(DEMO)/loss.png    numbers: $(DEMO)/metrics.json"; \
+	exit $$status
+
+# As demo.
+demo-segmentation: build
+	@rm -rf $(DEMOSEG)
+	@bin/train --config $(SEGMENT) --output $(DEMOSEG); status=$$?; \
+	model=$(DEMOSEG)/checkpoints/best.safetensors; data=runs/shapes-labels; \
+	test -e $$model || exit $$status; \
+	echo; echo "== bin/eval: the held-out images"; \
+	bin/eval --config $(SEGMENT) --checkpoint $$model --per-class --json $(DEMOSEG)/metrics.json || exit 1; \
+	echo; echo "== bin/predict: what it finds on them"; \
+	bin/predict --checkpoint $$model --input $$data/val --gt $$data/labels/val \
+		--out $(DEMOSEG)/pictures --json $(DEMOSEG)/classes.json || exit 1; \
+	echo; echo "picture: $(DEMOSEG)/pictures/sheet.png    curves: $(DEMOSEG)/loss.png    numbers: $(DEMOSEG)/metrics.json"; \
 	exit $$status
 
 # Renews the README's picture from what the last demo left.

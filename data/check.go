@@ -14,26 +14,23 @@ import (
 
 	"manvision/data/augment"
 	"manvision/data/coco"
+	"manvision/data/labelmap"
 )
 
-// Severity orders findings.
-type Severity string
+// Findings of all kinds of data sets have one form.
+type (
+	// Severity orders findings.
+	Severity = labelmap.Severity
+	// Finding is one kind of thing found in a data set.
+	Finding = labelmap.Finding
+)
 
-// An error makes the data set unusable as it is; a warning changes what is
-// learnt; a note is worth knowing.
+// The severities are those of package labelmap.
 const (
-	SeverityError   Severity = "error"
-	SeverityWarning Severity = "warning"
-	SeverityNote    Severity = "note"
+	SeverityError   = labelmap.SeverityError
+	SeverityWarning = labelmap.SeverityWarning
+	SeverityNote    = labelmap.SeverityNote
 )
-
-// Finding is one kind of thing found in a data set.
-type Finding struct {
-	Severity Severity `json:"severity"`
-	Kind     string   `json:"kind"`
-	Count    int      `json:"count"`
-	Examples []string `json:"examples,omitempty"`
-}
 
 // CheckReport is what CheckDetection found.
 type CheckReport struct {
