@@ -42,9 +42,9 @@ func sorted[V any](m map[string]V) []string {
 	})
 }
 
-// New returns a backbone by its name, one of Names or CIFARNames. width is the
-// channels of the stem and the base of the stages' widths; PublishedWidth is the
-// published network's. The 32 groups of a ResNeXt need a width that they divide:
+// New returns a backbone by its name, one of Names, CIFARNames or ViTNames. width is
+// the channels of the stem and the base of the stages' widths, of a vision transformer
+// the channels of its tokens; PublishedWidth is the published network's. The 32 groups of a ResNeXt need a width that they divide:
 // a multiple of 16 for resnext50_32x4d and of 8 for resnext101_32x8d.
 func New(name string, width int) (*Backbone, error) {
 	if width < 1 {
@@ -55,9 +55,13 @@ func New(name string, width int) (*Backbone, error) {
 		b.Name = name
 		return b, nil
 	}
+	if v, ok := vits[name]; ok {
+		v.Width = width
+		return NewViT(v)
+	}
 	r, ok := resnets[name]
 	if !ok {
-		return nil, fmt.Errorf("unknown backbone %q (one of %s)", name, strings.Join(append(Names(), CIFARNames()...), ", "))
+		return nil, fmt.Errorf("unknown backbone %q (one of %s)", name, strings.Join(slices.Concat(Names(), CIFARNames(), ViTNames()), ", "))
 	}
 	if inner := width * r.perGroup * r.groups; inner%(64*r.groups) != 0 {
 		return nil, fmt.Errorf("backbone %s: at width %d its %d groups have %g channels each; use a multiple of %d", name, width, r.groups,
@@ -69,8 +73,11 @@ func New(name string, width int) (*Backbone, error) {
 }
 
 // PublishedWidth is the width of a backbone in its paper: 64, and 16 for CIFAR
-// networks. Unknown names have 0.
+// networks; vision transformers have various ones. Unknown names have 0.
 func PublishedWidth(name string) int {
+	if v, ok := vits[name]; ok {
+		return v.Width
+	}
 	if _, ok := cifar[name]; ok {
 		return 16
 	}

@@ -26,6 +26,7 @@ type Unit struct {
 	width  int // of the 3x3 convolution
 	groups int // of a bottleneck's 3x3 convolution
 	dil    int // dilation of the 3x3 convolution
+	vit    *ViT
 }
 
 type kind uint8
@@ -36,12 +37,17 @@ const (
 	bottleneck
 	cifarStem
 	paddedUnit // a basic unit whose shortcut has no parameters
+	patches    // of a vision transformer
+	encoder    // a transformer block
 )
 
 // Backbone is a network without its classifier.
 type Backbone struct {
 	Name  string
 	Units []Unit
+	// ViT describes a vision transformer, whose units beyond the first take and give
+	// tokens [N,T,D] instead of maps; nil for convolutional networks.
+	ViT *ViT
 }
 
 // Features is the number of channels of the last unit.
@@ -79,6 +85,10 @@ func (u Unit) After(in int) Unit {
 	return u
 }
 
+// Rectified reports whether the unit's result is that of a ReLU, which gradients can
+// compute once more (nn.Recompute).
+func (u Unit) Rectified() bool { return u.kind != patches && u.kind != encoder && u.kind != stem }
+
 // Clone applies a copy of the unit's architecture whose parameters are named
 // prefix + "conv1.weight" and so on.
 func (u Unit) Clone(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node {
@@ -87,6 +97,10 @@ func (u Unit) Clone(g *nn.Graph, x *gorgonia.Node, prefix string) *gorgonia.Node
 		return u.stem(g, x, prefix)
 	case cifarStem:
 		return u.cifarStem(g, x, prefix)
+	case patches:
+		return u.patches(g, x, prefix)
+	case encoder:
+		return u.encoder(g, x, prefix)
 	case basic, paddedUnit:
 		return u.basic(g, x, prefix)
 	}
