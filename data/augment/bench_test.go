@@ -55,3 +55,30 @@ func BenchmarkRender(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkEvaluation224 is one worker's work on a COCO image for a classifier:
+// short side 256, the central 224x224, with each way of resampling.
+func BenchmarkEvaluation224(b *testing.B) {
+	files, _ := filepath.Glob(filepath.Join(testdata.Shared(b, "coco/train2017"), "*.jpg"))
+	for name, how := range map[string]Interpolation{"linear": Linear, "area": Area, "antialias": Antialias, "antialias-cubic": AntialiasCubic} {
+		b.Run(name, func(b *testing.B) {
+			cfg := Config{Interpolation: how, Resize: Resize{ShortSides: []int{256}, Truncate: true}, Crop: Crop{W: 224, H: 224, Center: true}}
+			r, err := NewRenderer(cfg)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer r.Close()
+			rng := NewRandom(1)
+			plan := func(w, h int) Params { return cfg.Plan(&rng, w, h) }
+			dst := make([]float32, 224*224*3)
+			for i := 0; b.Loop(); i++ {
+				if _, err := r.RenderUnsized(files[i%len(files)], plan, dst, 224, 224); err != nil {
+					b.Fatal(err)
+				}
+			}
+			per := func(name string, d time.Duration) { b.ReportMetric(d.Seconds()*1e3/float64(b.N), name) }
+			per("decode-ms", r.Times.Decode)
+			per("resize-ms", r.Times.Resize)
+		})
+	}
+}
