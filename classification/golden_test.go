@@ -1,0 +1,280 @@
+package classification
+
+import (
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"manvision/backbone"
+	"manvision/device"
+	"manvision/device/cpu"
+	"manvision/device/ref"
+	"manvision/internal/golden"
+	"manvision/manpp"
+	"manvision/nn"
+	"manvision/optim"
+)
+
+var headName = regexp.MustCompile(`^aux_classifier_(\d+)_(\d+)\.head\.(.*)$`)
+
+// ourName translates a parameter name of the official release into ours; empty for
+// what the release makes and never uses: its first classifier and heads that no cut
+// feeds.
+func ourName(name string, m *manpp.Model) string {
+	if h := headName.FindStringSubmatch(name); h != nil {
+		next := fmt.Sprintf("layer%s.%s", h[1], h[2])
+		for j, c := range m.Partition {
+			if next == "layer0.0" && c == 0 || c > 0 && m.Backbone.Units[c+1].Name == next {
+				return fmt.Sprintf("manpp.%d.head.classifier.%s", j, h[3])
+			}
+		}
+		return ""
+	}
+	if strings.HasPrefix(name, "fc.") {
+		return ""
+	}
+	for from, to := range map[string]string{
+		"fc64.": "fc.", "LB_first.": "manpp.0.lb.", "EMA_first.": "manpp.0.ema.", "ema_s_first": "manpp.0.s",
+	} {
+		if rest, ok := strings.CutPrefix(name, from); ok {
+			return to + rest
+		}
+	}
+	for from, to := range map[string]string{"LB.": "lb.", "EMA_Net.": "ema.", "ema_s.": "s"} {
+		if rest, ok := strings.CutPrefix(name, from); ok {
+			number, tail, _ := strings.Cut(rest, ".")
+			j, err := strconv.Atoi(number)
+			if err != nil {
+				return name
+			}
+			return fmt.Sprintf("manpp.%d.%s%s", j+1, to, tail) // the stem is block 0
+		}
+	}
+	return name
+}
+
+// TestGoldenCIFAR reproduces the official release's trajectories on CIFAR ResNets
+// with DGL heads and MAN++: three optimizer steps and an evaluation
+// (internal/golden/testdata/README.md). On the reference device in float64 within
+// 1e-9; on oneDNN in float32 within ten times the deviation of the release's own
+// float32 run, in one of four thread counts (see TestGoldenRetinaNet for why).
+func TestGoldenCIFAR(t *testing.T) {
+	for _, f := range golden.Load(t, "resnet20", "resnet32", "resnet44", "resnet56", "resnet110") {
+		t.Run(f.Name+"/ref", func(t *testing.T) {
+			dev := ref.New()
+			defer dev.Close()
+			d := &deviations{}
+			trajectory(t, f, dev, golden.Deviation{Losses: []float64{1e-9}, Grads: 1e-9, ParamsAfter: 1e-9, BuffersAfter: 1e-9, Eval: 1e-9}, d)
+			d.report(t)
+		})
+		t.Run(f.Name+"/onednn", func(t *testing.T) {
+			r := f.Deviation
+			tol := golden.Deviation{Grads: 10 * r.Grads, ParamsAfter: 10 * r.ParamsAfter, BuffersAfter: 10 * r.BuffersAfter, Eval: 10 * r.Eval}
+			for _, l := range r.Losses {
+				tol.Losses = append(tol.Losses, 10*l)
+			}
+			var d *deviations
+			for threads := 1; threads <= 4 && (d == nil || d.beyond > 0); threads++ {
+				d = &deviations{}
+				dev, err := cpu.New(cpu.Options{Threads: threads})
+				if err != nil {
+					t.Fatal(err)
+				}
+				trajectory(t, f, dev, tol, d)
+				if err := dev.Close(); err != nil {
+					t.Error(err)
+				}
+				t.Logf("%d threads: %d beyond their tolerance", threads, d.beyond)
+			}
+			d.report(t)
+		})
+	}
+}
+
+// deviations collects what a run was off by.
+type deviations struct {
+	lines  []string
+	beyond int // how many are beyond their tolerance
+}
+
+func (d *deviations) check(what string, got, tol float64) {
+	line := fmt.Sprintf("%s: %.2g (within %.2g)", what, got, tol)
+	if !(got <= tol) {
+		line += " BEYOND"
+		d.beyond++
+	}
+	d.lines = append(d.lines, line)
+}
+
+func (d *deviations) report(t *testing.T) {
+	t.Helper()
+	for _, line := range d.lines {
+		if strings.HasSuffix(line, "BEYOND") {
+			t.Error(line)
+		} else {
+			t.Log(line)
+		}
+	}
+}
+
+func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Deviation, d *deviations) {
+	c := f.Config
+	store := nn.NewStore(dev, 1)
+	defer store.Free()
+	body, err := backbone.New("cifar_"+c.Model, 16)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cuts, err := manpp.Published(body, "", c.K)
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := &Net{Classes: c.Classes, Features: c.AuxFeatureDim, Quirks: ReleasedQuirks}
+	model := &manpp.Model{Store: store, Backbone: body, Partition: cuts.WithStem(), Strategy: manpp.MANPP,
+		Quirks: manpp.Released, EMAMomentum: c.EMAMomentum, Prefix: BodyPrefix}
+	o := c.Optimizer
+	clip := c.Clip
+	if clip == 0 {
+		clip = 1e30 // keeps gradients to look at and changes nothing
+	}
+	opt, err := manpp.NewOptimizer(store,
+		optim.Hyper{Rule: optim.SGD, Momentum: o.Momentum, Nesterov: o.Nesterov, ClipNorm: clip},
+		optim.Rules{WeightDecay: o.WeightDecay}, optim.Schedule{Base: o.LR})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer opt.Free()
+	tr, err := manpp.NewTrainer(model, opt, func(n, h, w int) (manpp.Heads, error) { return net.NewHeads(model, n, h, w) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tr.Close()
+	s, err := tr.Steps(c.Batch, c.Image, c.Image)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := func(all map[string]golden.Tensor) map[string]golden.Tensor {
+		out := map[string]golden.Tensor{}
+		for name, w := range all {
+			if ourName(name, model) != "" {
+				out[name] = w
+			}
+		}
+		return out
+	}
+	params, buffers := used(f.ParamsAfter), used(f.BuffersAfter)
+	if n := len(store.Vars()); n != len(params)+len(buffers) {
+		t.Errorf("%d variables, the release has %d parameters and %d buffers in use", n, len(params), len(buffers))
+	}
+	for name, want := range params {
+		if err := store.Set(ourName(name, model), f.Param(name, want.Shape)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := store.Realize(); err != nil { // buffers
+		t.Fatal(err)
+	}
+	pixels := c.Image * c.Image
+	image := nhwc(golden.U32("input", c.Seed, c.Batch*3*pixels), c.Batch, 3, pixels)
+	labels := make([]int32, c.Batch)
+	for i, l := range golden.Ints("labels", c.Seed, c.Batch, c.Classes) {
+		labels[i] = int32(l)
+	}
+	var r manpp.StepReport
+	for i, want := range f.Steps {
+		if err := s.Input.Upload(image); err != nil {
+			t.Fatal(err)
+		}
+		if err := TargetsOf(s.Heads).Set(labels, nil); err != nil {
+			t.Fatal(err)
+		}
+		if err := tr.Run(s, int64(i), nil, true, &r); err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Blocks) != len(want.Losses.Blocks) {
+			t.Fatalf("%d blocks, want %d", len(r.Blocks), len(want.Losses.Blocks))
+		}
+		worst, top := 0.0, 0.0
+		for j, w := range want.Losses.Blocks {
+			worst, top = max(worst, math.Abs(r.Blocks[j].Loss-w)), max(top, math.Abs(w))
+		}
+		d.check(fmt.Sprintf("losses of step %d", i+1), worst/top, tol.Losses[min(i, len(tol.Losses)-1)])
+		if i > 0 {
+			continue
+		}
+		compareAll(d, "gradients", want.Grads, c.Seed, tol.Grads, func(name string, n int) []float64 {
+			g := opt.Grad(ourName(name, model))
+			if g == nil {
+				t.Fatalf("no gradient of %s (%s)", name, ourName(name, model))
+			}
+			x := make([]float64, n)
+			if err := g.Download(x); err != nil {
+				t.Fatal(err)
+			}
+			return x
+		})
+	}
+	read := func(name string, n int) []float64 {
+		x := make([]float64, n)
+		if err := store.Get(ourName(name, model), x); err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	compareAll(d, "parameters", params, c.Seed, tol.ParamsAfter, read)
+	compareAll(d, "buffers", buffers, c.Seed, tol.BuffersAfter, read)
+
+	inf, err := net.NewInference(model, c.Batch, c.Image, c.Image, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer inf.Close()
+	if err := inf.Input.Upload(image); err != nil {
+		t.Fatal(err)
+	}
+	logits := make([]float64, c.Batch*c.Classes)
+	if err := inf.Run(logits); err != nil {
+		t.Fatal(err)
+	}
+	worst, top := 0.0, 0.0
+	for i, row := range f.EvalLogits {
+		for k, w := range row {
+			worst, top = max(worst, math.Abs(logits[i*c.Classes+k]-w)), max(top, math.Abs(w))
+		}
+	}
+	d.check("evaluation", worst/top, tol.Eval)
+}
+
+// compareAll compares l2 norms and probes of a group of tensors, relative to each
+// one's l2, at least 1e-3 of the group's largest (golden README).
+func compareAll(d *deviations, what string, want map[string]golden.Tensor, seed uint64, tol float64, get func(string, int) []float64) {
+	largest := 0.0
+	for _, w := range want {
+		largest = max(largest, w.L2)
+	}
+	worst, at := 0.0, ""
+	for name, w := range want {
+		l2, probe := golden.Probe(name, seed, get(name, golden.Elements(w.Shape)))
+		off := max(math.Abs(l2-w.L2), math.Abs(probe-w.Probe)) / max(w.L2, 1e-3*largest)
+		if off > worst || math.IsNaN(off) {
+			worst, at = off, name
+		}
+	}
+	d.check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
+}
+
+// nhwc turns [n,c,hw] into [n,hw,c].
+func nhwc(x []float64, n, c, hw int) []float64 {
+	out := make([]float64, len(x))
+	for b := range n {
+		for k := range c {
+			for i := range hw {
+				out[(b*hw+i)*c+k] = x[(b*c+k)*hw+i]
+			}
+		}
+	}
+	return out
+}
