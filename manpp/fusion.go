@@ -9,12 +9,17 @@ import (
 )
 
 // fusion is the network of MAN and MAN++: y = s·LB(x) + (2−s)·EMA(x), LB and EMA
-// clones of the unit that follows the block; s stays 1 unless learnScale is set.
+// clones of the unit that follows the block; s stays 1 unless learnScale is set. Where
+// Model.Depth asks for more, learnable clones of the units after that one follow.
 type fusion struct{ learnScale bool }
 
 func (f fusion) clones(m *Model, j int) []clone {
 	unit := m.unitPrefix(m.Partition[j] + 1)
-	return []clone{{auxName(j) + "lb.", unit}, {auxName(j) + "ema.", unit}}
+	list := []clone{{auxName(j) + "lb.", unit}, {auxName(j) + "ema.", unit}}
+	for i := 1; i < f.units(m, j); i++ {
+		list = append(list, clone{deeper(j, i), m.unitPrefix(m.Partition[j] + 1 + i)})
+	}
+	return list
 }
 
 func (f fusion) build(g *nn.Graph, m *Model, j int, x Feature) (Feature, *auxiliary) {
@@ -22,10 +27,12 @@ func (f fusion) build(g *nn.Graph, m *Model, j int, x Feature) (Feature, *auxili
 	p := auxName(j)
 	lb := next.Clone(g, x.Node, p+"lb.")
 	g.Frozen = true
+	end := m.renew(g, clone{p + "ema.", m.unitPrefix(m.Partition[j] + 1)})
 	ema := next.Clone(g, x.Node, p+"ema.")
+	end()
 	g.Frozen = false
-	m.forget(g, lb)
-	m.forget(g, ema)
+	m.forget(g, next, lb)
+	m.forget(g, next, ema)
 	g.Frozen = !f.learnScale
 	s := g.Scalar(p+"s", 1)
 	g.Frozen = false
@@ -53,7 +60,7 @@ func (f fusion) build(g *nn.Graph, m *Model, j int, x Feature) (Feature, *auxili
 		lbv, _ := m.Store.Lookup(p + "lb." + tail)
 		a.pairs = append(a.pairs, [2]*nn.Var{lbv, v})
 	}
-	return Feature{y, next.Stage, x.Stride * next.Stride}, a
+	return f.deepen(g, m, j, Feature{y, next.Stage, x.Stride * next.Stride}), a
 }
 
 // ema moves v towards the parameter of a unit.

@@ -19,8 +19,9 @@ type Model struct {
 	Quirks    Quirks
 	// EMAMomentum is m in EMA ← m·EMA + (1−m)·next unit; 0.995 in the paper.
 	EMAMomentum float64
-	// Depth is how many units AugLocal's network has behind the first block, from
-	// where it shrinks towards half; 0 means 2. The paper tries 1 to 6.
+	// Depth is how many units auxiliary networks have. AugLocal: behind the first block,
+	// from where it shrinks towards half; 0 means 2, the paper tries 1 to 6. MAN and
+	// MAN++: 0 means 1, the fused unit, and 2 for vision transformers.
 	Depth int
 	// Prefix is put before the backbone's parameter names: "backbone.body.".
 	Prefix string
@@ -83,7 +84,7 @@ func (m *Model) units(g *nn.Graph, x *gorgonia.Node, first, last, stride int, ta
 		stride *= u.Stride
 		x = u.Forward(g, x, m.Prefix)
 		if i < last && !u.Last {
-			m.forget(g, x)
+			m.forget(g, u, x)
 		}
 		taps[-1] = Feature{x, u.Stage, stride}
 		if u.Last && u.Stage > 0 {
@@ -94,9 +95,9 @@ func (m *Model) units(g *nn.Graph, x *gorgonia.Node, first, last, stride int, ta
 	return taps
 }
 
-// forget lets gradients compute the result x of a residual unit once more.
-func (m *Model) forget(g *nn.Graph, x *gorgonia.Node) {
-	if m.KeepSums || len(m.Partition) == 0 || g.Mode != nn.Train || g.Err() != nil {
+// forget lets gradients compute the result x of residual unit u once more.
+func (m *Model) forget(g *nn.Graph, u backbone.Unit, x *gorgonia.Node) {
+	if m.KeepSums || len(m.Partition) == 0 || g.Mode != nn.Train || g.Err() != nil || !u.Rectified() {
 		return
 	}
 	if err := nn.Recompute(x); err != nil {

@@ -98,12 +98,18 @@ type Quirks struct {
 	IndependentClones bool
 	// DecayScale lets weight decay pull s towards 0, that is towards the EMA.
 	DecayScale bool
+	// EMABeforeBackward updates the EMA between a block's forward and backward pass:
+	// gradients flow back through weights newer than those of the forward pass (METHOD
+	// §1.2).
+	EMABeforeBackward bool
 }
 
-// The two named sets: what the release does, and what we hold to be right.
+// The named sets: what the release does (with ImageNet in another order), and what we
+// hold to be right.
 var (
-	Released = Quirks{IndependentClones: true, DecayScale: true}
-	Fixed    = Quirks{}
+	Released         = Quirks{IndependentClones: true, DecayScale: true}
+	ReleasedImageNet = Quirks{IndependentClones: true, DecayScale: true, EMABeforeBackward: true}
+	Fixed            = Quirks{}
 )
 
 // Feature is a feature map on its way through the network.
