@@ -16,7 +16,7 @@ const (
 	maxPickle = 64 << 20
 	// baseBudget is what the objects of a small file may take; an honest tensor
 	// takes about 2 kB.
-	baseBudget = 24 << 20
+	baseBudget = 20 << 20
 	// maxBudget bounds what those of a large one may take.
 	maxBudget = 256 << 20
 )
@@ -75,7 +75,7 @@ type pthFile struct {
 }
 
 // budgetOf is what the objects of a file of that size may take.
-func budgetOf(size int64) int64 { return min(baseBudget+size/8, maxBudget) }
+func budgetOf(size int64) int64 { return min(baseBudget+3*size, maxBudget) }
 
 func (p *pthFile) machine(in *pickleReader, budget *int64) *pickleMachine {
 	return &pickleMachine{in: in, call: p.objects.call, persis: p.objects.persistent, budget: budget}

@@ -240,3 +240,49 @@ func TestThreeFormsOfRealWeights(t *testing.T) {
 		}
 	}
 }
+
+// Shapes of pickles that PyTorch 1.13 does not write: version 3 tensors and the
+// byte order of later ones, parts of storages and classes with source code of
+// earlier ones, dicts of pairs of Python 2.
+func TestReadsOtherVersions(t *testing.T) {
+	untyped := pTuple(pStr("storage"), pGlobal("torch.storage", "UntypedStorage"), pStr("0"), pStr("cpu"), pInt(16)) + "Q"
+	v3 := func(dtype string) string {
+		return pGlobal("torch._utils", "_rebuild_tensor_v3") + pTuple(untyped, pInt(1), pInts(2), pInts(1), "\x89", pGlobal("collections", "OrderedDict")+")R", pGlobal("torch", dtype), "}") + "R"
+	}
+	pairs := pGlobal("collections", "OrderedDict") + pTuple("]("+"]("+pStr("w")+goodTensor+"e"+"e") + "R"
+	part := pTensor(pTuple(pStr("storage"), pGlobal("torch", "FloatStorage"), pStr("0"), pStr("cpu"), pInt(4), pTuple(pStr("1"), pInt(1), pInt(2)))+"Q", 1, pInts(1), pInts(1))
+	module := pTuple(pStr("module"), pGlobal("models.net", "Net"), pStr("net.py"), pStr("class Net: pass")) + "Q)\x81" +
+		pDict(pStr("_parameters"), pDict(pStr("w"), goodTensor, pStr("none"), "N"), pStr("_buffers"), "}", pStr("_modules"), pDict(pStr("sub"), pGlobal("models.net", "Sub")+")\x81"+pDict(pStr("_parameters"), pDict(pStr("v"), goodTensor), pStr("_buffers"), "}")+"b")) + "b"
+	numbers := number64(4) + "\x00\x00\x80\x3f\x00\x00\x00\x40\x00\x00\x40\x40\x00\x00\x80\x40" // 1 2 3 4
+	keys := "](" + pStr("0") + "e"
+	archive := makeZip([]zipPart{
+		{name: "m/data.pkl", data: "\x80\x02" + pDict(pStr("i"), v3("int32"), pStr("odd"), v3("float8_e4m3fn")) + "."},
+		{name: "m/.format_version", data: "1"}, {name: "m/byteorder", data: "little"},
+		{name: "m/data/0", data: "\x00\x00\x00\x00\x05\x00\x00\x00\xff\xff\xff\xff\x00\x00\x00\x00"},
+		{name: "m/.data/serialization_id", data: "12"},
+	}, nil)
+	for name, c := range map[string]struct {
+		b    []byte
+		want []Tensor
+	}{
+		"version 3":       {archive, []Tensor{{Name: "i", Shape: []int{2}, I64: []int64{5, -1}}}},
+		"pairs":           {legacyFile(pairs, keys, numbers), []Tensor{{Name: "w", Shape: []int{2, 2}, Data: []float32{1, 2, 3, 4}}}},
+		"part of storage": {legacyFile(pDict(pStr("p"), part), keys, numbers), []Tensor{{Name: "p", Shape: []int{1}, Data: []float32{3}}}},
+		"whole model":     {legacyFile(module, keys, numbers), []Tensor{{Name: "w", Shape: []int{2, 2}, Data: []float32{1, 2, 3, 4}}, {Name: "sub.v", Shape: []int{2, 2}, Data: []float32{1, 2, 3, 4}}}},
+	} {
+		f, err := NewFile(bytes.NewReader(c.b), int64(len(c.b)), name)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		for _, want := range c.want {
+			got, err := f.Read(want.Name)
+			if d := cmp.Diff(want, got); err != nil || d != "" {
+				t.Errorf("%s: %v %s", name, err, d)
+			}
+		}
+		if _, err := f.Read("odd"); name == "version 3" && (err == nil || !strings.Contains(err.Error(), "torch.float8_e4m3fn")) {
+			t.Error(err)
+		}
+	}
+}
