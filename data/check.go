@@ -60,9 +60,11 @@ type ClassCount struct {
 }
 
 // Errors counts findings of severity SeverityError.
-func (r *CheckReport) Errors() int {
+func (r *CheckReport) Errors() int { return countErrors(r.Findings) }
+
+func countErrors(findings []Finding) int {
 	n := 0
-	for _, f := range r.Findings {
+	for _, f := range findings {
 		if f.Severity == SeverityError {
 			n += f.Count
 		}
@@ -70,7 +72,7 @@ func (r *CheckReport) Errors() int {
 	return n
 }
 
-// CheckOptions set up CheckDetection.
+// CheckOptions set up CheckDetection and CheckClassification.
 type CheckOptions struct {
 	// HeadersOnly reads image files without decoding them: faster, but damage
 	// inside compressed data stays unseen, and so do wrong sizes of formats
@@ -100,22 +102,29 @@ func CheckDetection(ctx context.Context, annotations, dir string, o CheckOptions
 	c := &checker{o: o, found: map[string]*Finding{}}
 	c.report = &CheckReport{Annotations: annotations, ImageDir: dir, Images: len(ds.Images)}
 	c.annotations(ds)
-	if err := c.images(ctx, src); err != nil {
+	if err := c.images(ctx, src, nil); err != nil {
 		return nil, err
 	}
 	c.folder(ds, dir)
+	c.report.Findings = c.findings()
+	return c.report, nil
+}
+
+// findings are what was found, errors first.
+func (c *checker) findings() []Finding {
+	var out []Finding
 	for _, f := range c.found {
-		c.report.Findings = append(c.report.Findings, *f)
+		out = append(out, *f)
 	}
 	rank := map[Severity]int{SeverityError: 0, SeverityWarning: 1, SeverityNote: 2}
-	sort.Slice(c.report.Findings, func(i, j int) bool {
-		a, b := c.report.Findings[i], c.report.Findings[j]
+	sort.Slice(out, func(i, j int) bool {
+		a, b := out[i], out[j]
 		if a.Severity != b.Severity {
 			return rank[a.Severity] < rank[b.Severity]
 		}
 		return a.Kind < b.Kind
 	})
-	return c.report, nil
+	return out
 }
 
 type checker struct {
@@ -209,8 +218,10 @@ func (c *checker) annotations(ds *coco.Dataset) {
 	}
 }
 
-// images opens every image file; findings come in the data set's order.
-func (c *checker) images(ctx context.Context, src *CocoDetection) error {
+// images opens every image file; findings come in the data set's order. seen, if
+// not nil, is called for each image that can be read, from several goroutines; r
+// has just read it.
+func (c *checker) images(ctx context.Context, src Source, seen func(i int, r *augment.Renderer)) error {
 	errs := make([]error, src.Len())
 	work := make(chan int)
 	var wg sync.WaitGroup
@@ -225,10 +236,16 @@ func (c *checker) images(ctx context.Context, src *CocoDetection) error {
 			defer r.Close()
 			for i := range work {
 				it := src.Item(i)
-				if c.o.HeadersOnly {
-					errs[i] = r.Inspect(it.Path, it.Width, it.Height)
-				} else {
-					_, _, errs[i] = r.Open(it.Path, it.Width, it.Height)
+				w, h := max(0, it.Width), max(0, it.Height) // 0: nobody knows
+				switch {
+				case it.Pixels != nil:
+				case c.o.HeadersOnly:
+					errs[i] = r.Inspect(it.Path, w, h)
+				default:
+					_, _, errs[i] = r.Open(it.Path, w, h)
+				}
+				if errs[i] == nil && seen != nil {
+					seen(i, r)
 				}
 				if c.o.Progress != nil {
 					c.o.Progress()

@@ -19,6 +19,10 @@ func (r *Renderer) Open(path string, w, h int) (int, int, error) {
 	return r.src.Cols(), r.src.Rows(), nil
 }
 
+// Contents are the bytes of the image file that was read last, valid until the
+// next is.
+func (r *Renderer) Contents() []byte { return r.file }
+
 // Decode opens an image file that is held in memory and returns its size. name
 // stands for it in errors.
 func (r *Renderer) Decode(name string, contents []byte) (w, h int, err error) {
