@@ -62,12 +62,24 @@ func ourName(name string, m *manpp.Model) string {
 // 1e-9; on oneDNN in float32 within ten times the deviation of the release's own
 // float32 run, in one of four thread counts (see TestGoldenRetinaNet for why).
 func TestGoldenCIFAR(t *testing.T) {
-	for _, f := range golden.Load(t, "resnet20", "resnet32", "resnet44", "resnet56", "resnet110") {
+	goldens(t, cifarPort, "resnet20", "resnet32", "resnet44", "resnet56", "resnet110")
+}
+
+// port is what a trajectory of the release is reproduced with.
+type port struct {
+	net   *Net
+	model *manpp.Model
+	hyper optim.Hyper
+	name  func(string) string // ours of the release's, empty for what is not used
+}
+
+func goldens(t *testing.T, makePort func(*testing.T, golden.Config, *nn.Store) port, models ...string) {
+	for _, f := range golden.Load(t, models...) {
 		t.Run(f.Name+"/ref", func(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
 			d := &deviations{}
-			trajectory(t, f, dev, golden.Deviation{Losses: []float64{1e-9}, Grads: 1e-9, ParamsAfter: 1e-9, BuffersAfter: 1e-9, Eval: 1e-9}, d)
+			trajectory(t, f, dev, makePort, golden.Deviation{Losses: []float64{1e-9}, Grads: 1e-9, ParamsAfter: 1e-9, BuffersAfter: 1e-9, Eval: 1e-9}, d)
 			d.report(t)
 		})
 		t.Run(f.Name+"/onednn", func(t *testing.T) {
@@ -83,7 +95,7 @@ func TestGoldenCIFAR(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				trajectory(t, f, dev, tol, d)
+				trajectory(t, f, dev, makePort, tol, d)
 				if err := dev.Close(); err != nil {
 					t.Error(err)
 				}
@@ -120,10 +132,7 @@ func (d *deviations) report(t *testing.T) {
 	}
 }
 
-func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Deviation, d *deviations) {
-	c := f.Config
-	store := nn.NewStore(dev, 1)
-	defer store.Free()
+func cifarPort(t *testing.T, c golden.Config, store *nn.Store) port {
 	body, err := backbone.New("cifar_"+c.Model, 16)
 	if err != nil {
 		t.Fatal(err)
@@ -132,17 +141,29 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 	if err != nil {
 		t.Fatal(err)
 	}
-	net := &Net{Classes: c.Classes, Features: c.AuxFeatureDim, Quirks: ReleasedQuirks}
 	model := &manpp.Model{Store: store, Backbone: body, Partition: cuts.WithStem(), Strategy: manpp.MANPP,
 		Quirks: manpp.Released, EMAMomentum: c.EMAMomentum, Prefix: BodyPrefix}
+	return port{
+		net:   &Net{Classes: c.Classes, Features: c.AuxFeatureDim, Quirks: ReleasedQuirks},
+		model: model,
+		hyper: optim.Hyper{Rule: optim.SGD, Momentum: c.Optimizer.Momentum, Nesterov: c.Optimizer.Nesterov},
+		name:  func(name string) string { return ourName(name, model) },
+	}
+}
+
+func trajectory(t *testing.T, f *golden.File, dev device.Device, makePort func(*testing.T, golden.Config, *nn.Store) port, tol golden.Deviation, d *deviations) {
+	c := f.Config
+	store := nn.NewStore(dev, 1)
+	defer store.Free()
+	made := makePort(t, c, store)
+	net, model := made.net, made.model
 	o := c.Optimizer
 	clip := c.Clip
 	if clip == 0 {
 		clip = 1e30 // keeps gradients to look at and changes nothing
 	}
-	opt, err := manpp.NewOptimizer(store,
-		optim.Hyper{Rule: optim.SGD, Momentum: o.Momentum, Nesterov: o.Nesterov, ClipNorm: clip},
-		optim.Rules{WeightDecay: o.WeightDecay}, optim.Schedule{Base: o.LR})
+	made.hyper.ClipNorm = clip
+	opt, err := manpp.NewOptimizer(store, made.hyper, optim.Rules{WeightDecay: o.WeightDecay}, optim.Schedule{Base: o.LR})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,7 +180,7 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 	used := func(all map[string]golden.Tensor) map[string]golden.Tensor {
 		out := map[string]golden.Tensor{}
 		for name, w := range all {
-			if ourName(name, model) != "" {
+			if made.name(name) != "" {
 				out[name] = w
 			}
 		}
@@ -170,7 +191,7 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 		t.Errorf("%d variables, the release has %d parameters and %d buffers in use", n, len(params), len(buffers))
 	}
 	for name, want := range params {
-		if err := store.Set(ourName(name, model), f.Param(name, want.Shape)); err != nil {
+		if err := store.Set(made.name(name), f.Param(name, want.Shape)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,9 +227,9 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 			continue
 		}
 		compareAll(d, "gradients", want.Grads, c.Seed, tol.Grads, func(name string, n int) []float64 {
-			g := opt.Grad(ourName(name, model))
+			g := opt.Grad(made.name(name))
 			if g == nil {
-				t.Fatalf("no gradient of %s (%s)", name, ourName(name, model))
+				t.Fatalf("no gradient of %s (%s)", name, made.name(name))
 			}
 			x := make([]float64, n)
 			if err := g.Download(x); err != nil {
@@ -219,7 +240,7 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 	}
 	read := func(name string, n int) []float64 {
 		x := make([]float64, n)
-		if err := store.Get(ourName(name, model), x); err != nil {
+		if err := store.Get(made.name(name), x); err != nil {
 			t.Fatal(err)
 		}
 		return x

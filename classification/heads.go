@@ -26,7 +26,7 @@ func (s *Net) NewHeads(m *manpp.Model, n, h, w int) (manpp.Heads, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
-	hd := &heads{net: s, model: m, kind: s.local(m.Strategy), h: h, w: w}
+	hd := &heads{net: s, model: m, kind: s.local(m), h: h, w: w}
 	for j := range m.Partition {
 		if err := hd.check(j, n); err != nil {
 			return nil, err
@@ -48,6 +48,10 @@ func (s *Net) NewHeads(m *manpp.Model, n, h, w int) (manpp.Heads, error) {
 
 // check reports a local head that would have nothing to train it.
 func (h *heads) check(j, n int) error {
+	if vit := h.model.Backbone.ViT != nil; h.kind != "" && vit != (h.kind == headToken) {
+		return fmt.Errorf("classification: strategy %s with local head %s on backbone %s: vision transformers have the local head %s, which reads their class token, and strategies greedy, man and manpp",
+			h.model.Strategy.Name, h.kind, h.model.Backbone.Name, headToken)
+	}
 	if h.kind == "" {
 		return fmt.Errorf("classification: strategy %s has no local head of its own; name one of %v", h.model.Strategy.Name, LocalHeads())
 	}
@@ -66,12 +70,12 @@ func (h *heads) relates() bool {
 	if h.kind == headDGL {
 		return false
 	}
-	return h.kind == headPredSim || h.net.Contrast || h.contrasts(0)
+	return h.kind == headPredSim || h.kind != headToken && h.net.Contrast || h.contrasts(0)
 }
 
 // contrasts reports whether block j's head is trained by the contrastive loss.
 func (h *heads) contrasts(j int) bool {
-	if h.kind == headDGL || h.kind == headPredSim || h.kind == headImageNet {
+	if h.kind == headDGL || h.kind == headPredSim || h.kind == headImageNet || h.kind == headToken {
 		return false
 	}
 	return h.net.Contrast || h.net.Quirks.StemContrast && h.stem(j)
@@ -164,7 +168,7 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 
 // Final builds the network's head and its cross-entropy "ce".
 func (h *heads) Final(g *nn.Graph, feats map[int]manpp.Feature) []manpp.Loss {
-	return []manpp.Loss{h.crossEntropy(g, h.net.Outputs(g, feats), 1)}
+	return []manpp.Loss{h.crossEntropy(g, h.net.logits(g, h.model, feats), 1)}
 }
 
 func (h *heads) crossEntropy(g *nn.Graph, logits *gorgonia.Node, weight float64) manpp.Loss {

@@ -26,6 +26,8 @@ func (h *heads) classifier(g *nn.Graph, kind string, y manpp.Feature, prefix str
 		return h.dgl(g, y.Node, prefix, out)
 	case headImageNet:
 		return h.imageNet(g, y.Node, prefix, out)
+	case headToken:
+		return h.model.Backbone.ViT.ClassifyLocal(g, y.Node, prefix, out)
 	}
 	return h.infoPro(g, y, int(kind[0]-'0'), int(kind[2]-'0'), prefix, out)
 }

@@ -42,7 +42,7 @@ type Net struct {
 	Temperature float64
 	// Task and Recon weigh a local head's own loss and its decoder's reconstruction of
 	// the image. Both zero means Task 1 everywhere; a part of weight 0 is not built.
-	// Heads "dgl" and "predsim" have no decoder. Published for MAN++ on CIFAR: Task 0.5
+	// Heads "dgl", "predsim" and "token" have no decoder. Published for MAN++ on CIFAR: Task 0.5
 	// to 0, Recon 5 to 0, which leaves the last local head without a loss unless
 	// Quirks.StageRatio is set; on ImageNet Task 0.75, Recon 5 throughout.
 	Task, Recon Weights
@@ -78,13 +78,14 @@ const (
 	headDGL      = "dgl"
 	headPredSim  = "predsim"
 	headImageNet = "imagenet"
+	headToken    = "token"
 )
 
 // LocalHeads lists what Net.Local can be: InfoPro's heads with so many 3x3
 // convolutions and fully connected layers (0c1f is a linear classifier), MAN++'s head
-// for DGL, PredSim's, and InfoPro's for ImageNet.
+// for DGL, PredSim's, InfoPro's for ImageNet, and that of vision transformers.
 func LocalHeads() []string {
-	return []string{"0c1f", "0c2f", "1c1f", "1c2f", "1c3f", "2c2f", headDGL, headPredSim, headImageNet}
+	return []string{"0c1f", "0c2f", "1c1f", "1c2f", "1c3f", "2c2f", headDGL, headPredSim, headImageNet, headToken}
 }
 
 // Check reports settings that no classifier can have.
@@ -111,17 +112,23 @@ func (s *Net) Check() error {
 	return nil
 }
 
-// local is the local head of a model trained by a strategy.
-func (s *Net) local(strategy manpp.Strategy) string {
+// local is the local head of a model.
+func (s *Net) local(m *manpp.Model) string {
 	if s.Local != "" {
 		return s.Local
 	}
-	return strategy.Head
+	if m.Backbone.ViT != nil {
+		switch m.Strategy.Name {
+		case manpp.Greedy.Name, manpp.MAN.Name, manpp.MANPP.Name:
+			return headToken
+		}
+	}
+	return m.Strategy.Head
 }
 
 // decodes reports whether local heads of a kind can have decoders and s asks for one.
 func (s *Net) decodes(kind string) bool {
-	return kind != headDGL && kind != headPredSim && s.Recon != Weights{}
+	return kind != headDGL && kind != headPredSim && kind != headToken && s.Recon != Weights{}
 }
 
 func (s *Net) features() int {
@@ -150,4 +157,15 @@ func (s *Net) Outputs(g *nn.Graph, feats map[int]manpp.Feature) *gorgonia.Node {
 		return nil
 	}
 	return g.FC(g.GlobalAvgPool(feats[last].Node), "fc", s.Classes, nn.FrameworkDefault)
+}
+
+// logits builds the final head of m's backbone: Outputs, or that of a vision
+// transformer.
+func (s *Net) logits(g *nn.Graph, m *manpp.Model, feats map[int]manpp.Feature) *gorgonia.Node {
+	vit := m.Backbone.ViT
+	if vit == nil || g.Err() != nil {
+		return s.Outputs(g, feats)
+	}
+	units := m.Backbone.Units
+	return vit.Classify(g, feats[units[len(units)-1].Stage].Node, "", s.Classes)
 }
