@@ -33,9 +33,10 @@ func Palette(classes []labelmap.Class) []color.NRGBA {
 // classes apart, little enough to see what was labelled.
 const labelAlpha = 0.6
 
-// DrawLabels returns a copy of img with a label map laid over it: every pixel in
-// the colour of its class, the edges between classes a little darker, pixels of no
-// class (labelmap.Ignore and whatever palette does not have) dim and grey. labels
+// DrawLabels returns a copy of img, in grey, with a label map laid over it: every
+// pixel in the colour of its class, so that hues are those of the legend whatever
+// was on the picture, the edges between classes a little darker, pixels of no class
+// (labelmap.Ignore and whatever palette does not have) dim. labels
 // are the classes row by row, as many as img has pixels; another number is an error.
 func DrawLabels(img image.Image, labels []uint8, palette []color.NRGBA) (*image.NRGBA, error) {
 	out := imaging.Clone(img)
@@ -49,6 +50,7 @@ func DrawLabels(img image.Image, labels []uint8, palette []color.NRGBA) (*image.
 			dim(px, 0.45)
 			continue
 		}
+		dim(px, 1)
 		c, alpha := palette[l], labelAlpha
 		if i%w+1 < w && labels[i+1] != l || i+w < len(labels) && labels[i+w] != l {
 			c.R, c.G, c.B, alpha = c.R/2, c.G/2, c.B/2, 0.85
