@@ -22,11 +22,18 @@ type DeepLab struct {
 	// Blocks is 1 for end to end training, 2 for a cut in the middle of layer3, 4 for
 	// cuts behind layer1, layer2 and layer3, trained by MAN++.
 	Blocks int
+	// Balanced makes the cuts of 4 blocks those that keep the largest step smallest
+	// (manpp.Balance) instead.
+	Balanced bool
+	// LocalChannels is the width of the local heads; 0: a quarter of their input's.
+	LocalChannels int
 	// NoAux leaves out the auxiliary head, whose loss counts half.
 	NoAux bool
 	// Fold folds batch norms into the convolutions for inference.
 	Fold bool
 }
+
+var deepLabHyper = optim.Hyper{Rule: optim.SGD, Momentum: 0.9}
 
 // model describes the network; strategy and cuts are those of Blocks.
 func (d DeepLab) model(dev device.Device) (*segmentation.Net, *manpp.Model, error) {
@@ -37,7 +44,7 @@ func (d DeepLab) model(dev device.Device) (*segmentation.Net, *manpp.Model, erro
 	if body, err = backbone.Dilated(body, 8); err != nil {
 		return nil, nil, err
 	}
-	net := &segmentation.Net{Classes: 19, Head: segmentation.DeepLabV3, OutputStride: 8, Dropout: 0.5, AuxWeight: 0.5, HeadDropout: 0.1, TaskWeight: 1}
+	net := &segmentation.Net{Classes: 19, Head: segmentation.DeepLabV3, OutputStride: 8, Dropout: 0.5, AuxWeight: 0.5, HeadDropout: 0.1, LocalChannels: d.LocalChannels, TaskWeight: 1}
 	if d.NoAux {
 		net.AuxWeight = 0
 	}
@@ -49,6 +56,10 @@ func (d DeepLab) model(dev device.Device) (*segmentation.Net, *manpp.Model, erro
 		m.Partition, err = manpp.Cuts(body, []string{"layer3.2"})
 	case 4:
 		m.Partition = manpp.Stages(body)
+		if d.Balanced {
+			heads := func(m *manpp.Model, n, h, w int) (manpp.Heads, error) { return net.NewHeads(m, n, h, w) }
+			m.Partition, err = manpp.Balance(m, deepLabHyper, heads, d.Batch, d.Height, d.Width, d.Blocks)
+		}
 	default:
 		err = fmt.Errorf("%d blocks: timed with 1, 2 or 4", d.Blocks)
 	}
@@ -65,7 +76,7 @@ func (d DeepLab) Train(dev device.Device, steps int, profile bool) (*Steps, erro
 		return nil, err
 	}
 	defer m.Store.Free()
-	opt, err := manpp.NewOptimizer(m.Store, optim.Hyper{Rule: optim.SGD, Momentum: 0.9}, optim.Rules{WeightDecay: 1e-4}, optim.Schedule{Base: 0.01})
+	opt, err := manpp.NewOptimizer(m.Store, deepLabHyper, optim.Rules{WeightDecay: 1e-4}, optim.Schedule{Base: 0.01})
 	if err != nil {
 		return nil, err
 	}

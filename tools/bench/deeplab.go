@@ -32,9 +32,11 @@ func newDeepLab(out io.Writer, o *options) *cobra.Command {
 	f.IntVar(&d.Height, "height", 512, "rows of the images")
 	f.IntVar(&d.Width, "width", 512, "columns of the images")
 	f.IntVar(&d.Blocks, "blocks", 1, "1 trains end to end; 2 cuts in the middle of layer3, 4 behind layer1, layer2 and layer3")
+	f.BoolVar(&d.Balanced, "balanced", false, "with --blocks 4: cut so that the largest step is smallest")
+	f.IntVar(&d.LocalChannels, "local-channels", 0, "width of the local heads; 0: a quarter of their input's")
 	f.BoolVar(&d.NoAux, "no-aux", false, "leave out the auxiliary head")
 	f.BoolVar(&d.Fold, "fold", true, "with --infer: fold batch norms into the convolutions")
-	for _, name := range []string{"batch", "blocks", "no-aux"} {
+	for _, name := range []string{"batch", "blocks", "balanced", "local-channels", "no-aux"} {
 		c.MarkFlagsMutuallyExclusive("infer", name)
 	}
 	return c
