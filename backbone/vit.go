@@ -22,7 +22,7 @@ type ViT struct {
 	Patch int // pixels of a patch's side
 	Width int // D
 	Heads int // divides Width
-	Depth int // transformer blocks, a multiple of 4
+	Depth int // transformer blocks
 	// Released is the variant of the official MAN++ release (METHOD §1.6): a layer norm
 	// after the patch embedding, and its names: patch.proj, patch.norm, cls, pos,
 	// blocks.0.attn.qkv, norm, head. Otherwise it is torchvision's, names included:
@@ -70,18 +70,15 @@ func NewViT(v ViT) (*Backbone, error) {
 		return nil, fmt.Errorf("backbone %s: patch %d, width %d, %d heads and depth %d must be at least 1", v.Name, v.Patch, v.Width, v.Heads, v.Depth)
 	case v.Width%v.Heads != 0:
 		return nil, fmt.Errorf("backbone %s: %d heads do not divide the width %d", v.Name, v.Heads, v.Width)
-	case v.Depth%4 != 0:
-		return nil, fmt.Errorf("backbone %s: depth %d is no multiple of 4", v.Name, v.Depth)
 	}
 	b := &Backbone{Name: v.Name, ViT: &v}
 	b.Units = append(b.Units, Unit{Last: true, In: 3, Out: v.Width, Stride: v.Patch, kind: patches, vit: &v})
-	quarter := v.Depth / 4
 	for i := range v.Depth {
 		name := fmt.Sprintf("encoder.layers.encoder_layer_%d", i)
 		if v.Released {
 			name = fmt.Sprintf("blocks.%d", i)
 		}
-		b.Units = append(b.Units, Unit{Name: name, Stage: 1 + i/quarter, Last: i%quarter == quarter-1,
+		b.Units = append(b.Units, Unit{Name: name, Stage: 1 + 4*i/v.Depth, Last: i == v.Depth-1 || 4*i/v.Depth < 4*(i+1)/v.Depth,
 			In: v.Width, Out: v.Width, Stride: 1, kind: encoder, vit: &v})
 	}
 	return b, nil

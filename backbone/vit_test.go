@@ -164,10 +164,22 @@ func TestViTNames(t *testing.T) {
 	}
 }
 
+// TestViTStages: a quarter of the blocks a stage, the patch embedding before them.
+func TestViTStages(t *testing.T) {
+	for depth, want := range map[int][]int{12: {0, 3, 6, 9, 12}, 6: {0, 2, 3, 5, 6}, 2: {0, 1, 2}, 1: {0, 1}} {
+		b, err := NewViT(ViT{Name: "v", Patch: 8, Width: 12, Heads: 3, Depth: depth})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := b.StageEnds(); !slices.Equal(got, want) {
+			t.Errorf("depth %d: stages end at %v, want %v", depth, got, want)
+		}
+	}
+}
+
 func TestViTErrors(t *testing.T) {
 	for want, v := range map[string]ViT{
 		"5 heads":    {Name: "v", Patch: 8, Width: 12, Heads: 5, Depth: 4},
-		"depth 6":    {Name: "v", Patch: 8, Width: 12, Heads: 3, Depth: 6},
 		"at least 1": {Name: "v", Patch: 0, Width: 12, Heads: 3, Depth: 4},
 	} {
 		if _, err := NewViT(v); err == nil || !strings.Contains(err.Error(), want) {
