@@ -1,6 +1,7 @@
 package detection
 
 import (
+	"errors"
 	"fmt"
 	"math"
 )
@@ -12,6 +13,9 @@ type AnchorConfig struct {
 	Sizes   []float64 // side of the square anchor of scale 1 in pixels, one per level
 	Ratios  []float64 // height / width
 	Scales  []float64 // factors of Sizes
+	// Corner is torchvision's layout, for inference with its weights: see
+	// TorchvisionAnchors.
+	Corner bool
 }
 
 // DefaultAnchors is RetinaNet's set (Lin et al., "Focal Loss for Dense Object
@@ -108,6 +112,9 @@ func NewGrid(c AnchorConfig, shapes [][2]int) (*Grid, error) {
 	}
 	if len(shapes) != len(c.Strides) {
 		return nil, fmt.Errorf("detection: anchors: %d feature maps for %d levels", len(shapes), len(c.Strides))
+	}
+	if c.Corner {
+		return nil, errors.New("detection: anchors: torchvision's layout depends on the image's size, not on the feature maps' alone")
 	}
 	g := &Grid{Config: c}
 	total := 0

@@ -13,11 +13,13 @@ import (
 // FPN is the feature pyramid of RetinaNet over the backbone's stages 2, 3 and 4
 // (C3, C4, C5): lateral 1x1 convolutions, a top-down path with nearest
 // interpolation summed before the 3x3 smoothing, and two extra levels, P6 from C5
-// and P7 from ReLU(P6). Parameters carry torchvision's names (inner_blocks,
+// (or P5) and P7 from ReLU(P6). Parameters carry torchvision's names (inner_blocks,
 // layer_blocks, extra_blocks). Lin et al. 2017, "Feature Pyramid Networks";
 // METHOD §2.
 type FPN struct {
 	Channels int
+	// P6FromP5 takes P6 from P5, smoothed: torchvision's retinanet_resnet50_fpn.
+	P6FromP5 bool
 	// RectifiedP6 gives the subnets ReLU(P6) instead of P6, as the official MAN++
 	// release does because its ReLU works in place.
 	RectifiedP6 bool
@@ -45,14 +47,18 @@ func (f FPN) Forward(g *nn.Graph, feats map[int]manpp.Feature, prefix string) []
 		top = p
 		out[i] = g.Conv(p, fmt.Sprintf("%slayer_blocks.%d.0", prefix, i), smooth)
 	}
+	deepest := feats[4].Node
+	if f.P6FromP5 {
+		deepest = out[2]
+	}
 	if f.RectifiedP6 {
 		extra.ReLU = true
-		out[3] = g.Conv(feats[4].Node, prefix+"extra_blocks.p6", extra)
+		out[3] = g.Conv(deepest, prefix+"extra_blocks.p6", extra)
 		extra.ReLU = false
 		out[4] = g.Conv(out[3], prefix+"extra_blocks.p7", extra)
 		return out
 	}
-	out[3] = g.Conv(feats[4].Node, prefix+"extra_blocks.p6", extra)
+	out[3] = g.Conv(deepest, prefix+"extra_blocks.p6", extra)
 	out[4] = g.Conv(g.ReLU(out[3]), prefix+"extra_blocks.p7", extra)
 	return out
 }

@@ -27,7 +27,7 @@ type Inference struct {
 // nil makes own ones. Where the store's Fold is set, batch norms are folded into
 // the convolutions before them: a second copy of the weights for less time.
 func (r *RetinaNet) NewInference(m *manpp.Model, n, h, w int, input, arena *exec.Arena) (*Inference, error) {
-	grid, err := NewGrid(r.Anchors, r.Anchors.LevelShapes(h, w))
+	grid, err := r.Anchors.Grid(h, w)
 	if err != nil {
 		return nil, err
 	}

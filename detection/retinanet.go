@@ -1,6 +1,7 @@
 package detection
 
 import (
+	"errors"
 	"fmt"
 
 	"gorgonia.org/gorgonia"
@@ -24,6 +25,10 @@ type RetinaNet struct {
 	FocalAlpha, FocalGamma float64
 	SmoothL1Beta           float64
 	Prior                  float64 // initial probability of an object, 0.01
+
+	// P6FromP5 computes P6 from P5, as torchvision's retinanet_resnet50_fpn does, instead
+	// of C5.
+	P6FromP5 bool
 
 	Quirks Quirks
 }
@@ -65,7 +70,7 @@ func (r *RetinaNet) Outputs(g *nn.Graph, feats map[int]manpp.Feature) (logits, d
 }
 
 func (r *RetinaNet) pyramid(g *nn.Graph, feats map[int]manpp.Feature) []*gorgonia.Node {
-	return FPN{Channels: r.Channels, RectifiedP6: r.Quirks.RectifiedP6}.Forward(g, feats, fpnPrefix)
+	return FPN{Channels: r.Channels, P6FromP5: r.P6FromP5, RectifiedP6: r.Quirks.RectifiedP6}.Forward(g, feats, fpnPrefix)
 }
 
 // heads is RetinaNet for one input size: it satisfies manpp.Heads and holds the
@@ -84,6 +89,9 @@ var _ interface {
 
 // NewHeads makes the heads for images [n,h,w,3].
 func (r *RetinaNet) NewHeads(dev device.Device, n, h, w int) (manpp.Heads, error) {
+	if r.Anchors.Corner {
+		return nil, errors.New("detection: torchvision's anchors are for inference; train with DefaultAnchors")
+	}
 	grid, err := NewGrid(r.Anchors, r.Anchors.LevelShapes(h, w))
 	if err != nil {
 		return nil, err
