@@ -17,9 +17,17 @@ type heads struct {
 	kind    string // of the local heads
 	h, w    int
 	targets *Targets
+	by      float64 // factor of the local losses; 0 is 1
 }
 
-var _ manpp.Heads = (*heads)(nil)
+var _ manpp.Weigher = (*heads)(nil)
+
+// Weighed gives the same heads with local losses times by.
+func (h *heads) Weighed(by float64) manpp.Heads {
+	w := *h
+	w.by = by
+	return &w
+}
 
 // NewHeads makes the heads of model m for images [n,h,w,3].
 func (s *Net) NewHeads(m *manpp.Model, n, h, w int) (manpp.Heads, error) {
@@ -137,6 +145,9 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 	s := h.net
 	var losses []manpp.Loss
 	task, recon := h.weights(j)
+	if h.by != 0 {
+		task, recon = h.by*task, h.by*recon
+	}
 	switch {
 	case task == 0:
 	case h.kind == headPredSim:

@@ -59,18 +59,26 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 	}
 	in := Feature{Stride: 1}
 	source := s.Input
-	taps := map[int]*exec.Tensor{} // stage outputs that crossed a cut
-	tapAt := map[int]Feature{}     // their stages and strides
+	chain := windows{model: m, heads: heads} // what former blocks read
+	added := map[string]bool{}               // parameters with a gradient kept by a former block
+	taps := map[int]*exec.Tensor{}           // stage outputs that crossed a cut
+	tapAt := map[int]Feature{}               // their stages and strides
 	for j, span := range m.Partition.Blocks(m.Backbone) {
 		b := &Block{Index: j, First: span[0], Last: span[1]}
 		held = []*exec.Tensor{s.Input, source}
+		chain.push(span, source, in.Stride)
+		held = append(held, chain.sources()...)
 		for _, t := range taps {
 			held = append(held, t)
 		}
 		g := nn.NewGraph(m.Store, nn.Train)
 		g.Recompute = !m.KeepNorms
-		x := g.Leaf(fmt.Sprintf("block%d.input", j), source)
-		feats := m.units(g, x, span[0], span[1], in.Stride, map[int]Feature{})
+		var feats map[int]Feature
+		if j == len(m.Partition) && m.Strategy.Window > 1 {
+			feats = chain.forward(g)
+		} else {
+			feats = m.units(g, g.Leaf(inputName(j), source), span[0], span[1], in.Stride, map[int]Feature{})
+		}
 		if g.Err() != nil {
 			return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
 		}
@@ -96,14 +104,22 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 				}
 				taps[st], tapAt[st] = t, f
 			}
-			y, aux := out, (*auxiliary)(nil)
-			if net := m.Strategy.Network; net != nil {
-				y, aux = net.build(g, m, j, out)
+			var aux *auxiliary
+			if m.Strategy.Window > 1 {
+				b.Losses, aux = chain.local(g, j, out)
+			} else {
+				y := out
+				if net := m.Strategy.Network; net != nil {
+					y, aux = net.build(g, m, j, out)
+				}
+				if g.Err() != nil {
+					return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
+				}
+				b.Losses = heads.Local(g, j, y, auxName(j)+"head.")
 			}
 			if g.Err() != nil {
 				return nil, fmt.Errorf("block %d: %w", j+1, g.Err())
 			}
-			b.Losses = heads.Local(g, j, y, auxName(j)+"head.")
 			if aux != nil {
 				if err := b.report(g, m, aux); err != nil { // of the values that this step ran with
 					return nil, err
@@ -133,7 +149,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		for _, gr := range grads {
-			if err := opt.attach(g, gr, skipGroup(heads, gr.Var.Name)); err != nil {
+			if err := opt.attach(g, gr, skipGroup(heads, gr.Var.Name), m.shared(gr.Var.Name), added); err != nil {
 				return nil, fmt.Errorf("block %d: %w", j+1, err)
 			}
 		}
@@ -163,8 +179,14 @@ func desc(n *gorgonia.Node) device.Desc {
 	return device.Desc{Shape: append([]int{}, n.Shape()...)}
 }
 
+// inputName is the node of block j's input.
+func inputName(j int) string { return fmt.Sprintf("block%d.input", j) }
+
 // report adds the posts that measure ‖LB−EMA‖.
 func (b *Block) report(g *nn.Graph, m *Model, aux *auxiliary) error {
+	if len(aux.pairs) == 0 {
+		return nil
+	}
 	var err error
 	if b.distance, err = exec.NewTensor(m.Store.Device(), device.Desc{Shape: []int{1}}); err != nil {
 		return err

@@ -12,7 +12,8 @@ import (
 
 // Optimizer updates parameters on the device. Without clipping an update runs
 // inside its block's program, as soon as the gradient exists, and the gradient is
-// gone; with clipping gradients stay until the norm over all blocks is known.
+// gone; with clipping gradients stay until the norm over all blocks is known, and
+// those of parameters that several blocks train (MLAAN) until the last has run.
 type Optimizer struct {
 	Hyper    optim.Hyper
 	Rules    optim.Rules
@@ -51,8 +52,10 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 
 // attach plans the update of a parameter from its gradient: inside graph g, or
 // with clipping after all blocks. group names the parameters whose update a step
-// may skip because they got no gradient.
-func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string) error {
+// may skip because they got no gradient. A shared parameter has gradients in several
+// blocks' graphs: they add up, and the update comes after all blocks; added remembers
+// the parameters that have one already.
+func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared bool, added map[string]bool) error {
 	v := grad.Var
 	set := o.Rules.Resolve(v.Name, v.Shape)
 	if set.Frozen {
@@ -74,7 +77,7 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string) error {
 			o.groups[v.Name] = group
 		}
 	}
-	if o.Hyper.ClipNorm == 0 {
+	if o.Hyper.ClipNorm == 0 && !shared {
 		g.Post(o.post(v, set, exec.Source{Node: grad.Node}))
 		return nil
 	}
@@ -86,6 +89,11 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string) error {
 		}
 		o.grads[v.Name] = t
 	}
+	if added[v.Name] {
+		g.Post(exec.Post{Op: device.Add{Of: v.Value.Desc}, In: []exec.Source{{Node: grad.Node}, {Tensor: t}}, Out: []*exec.Tensor{t}})
+		return nil
+	}
+	added[v.Name] = true
 	g.Write(grad.Node, t)
 	return nil
 }
@@ -127,13 +135,16 @@ func (o *Optimizer) begin(step int64) error {
 // finish clips and updates when gradients were kept. It returns the global norm
 // before clipping, 0 without clipping.
 func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
-	if o.Hyper.ClipNorm == 0 {
+	if len(o.grads) == 0 {
 		return 0, nil
 	}
 	if o.update == nil {
 		if err := o.compile(); err != nil {
 			return 0, err
 		}
+	}
+	if o.Hyper.ClipNorm == 0 {
+		return 0, o.updateKept(skip)
 	}
 	if err := o.norm.Zero(); err != nil {
 		return 0, err
@@ -153,16 +164,24 @@ func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
 	if err := o.hyper.Upload(o.host); err != nil {
 		return norm, err
 	}
+	return norm, o.updateKept(skip)
+}
+
+// updateKept updates the parameters whose gradients were kept.
+func (o *Optimizer) updateKept(skip map[string]bool) error {
 	for group, off := range skip {
 		o.update.Skip(group, off)
 	}
-	return norm, o.update.Run()
+	return o.update.Run()
 }
 
 // compile plans the norm and the update over all kept gradients.
 func (o *Optimizer) compile() error {
 	var sums, updates []exec.Post
 	for _, v := range o.order {
+		if o.grads[v.Name] == nil {
+			continue // updated inside its block
+		}
 		g := exec.Source{Tensor: o.grads[v.Name]}
 		sums = append(sums, exec.Post{Op: device.SquaredNorm{Of: v.Value.Desc}, In: []exec.Source{g}, Out: []*exec.Tensor{o.norm}})
 		updates = append(updates, o.post(v, o.Rules.Resolve(v.Name, v.Shape), g))

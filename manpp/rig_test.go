@@ -19,7 +19,30 @@ const classes = 3
 
 // toy is a classifier's heads: linear layers on pooled features. Final reads two
 // stages, one of which has crossed a cut.
-type toy struct{ labels *exec.Tensor }
+type toy struct {
+	labels *exec.Tensor
+	target *exec.Tensor // the same as distributions
+	by     float64
+}
+
+func (h *toy) Weighed(by float64) Heads {
+	w := *h
+	w.by = by
+	return &w
+}
+
+// weighable makes the targets of weighed losses.
+func (h *toy) weighable(dev device.Device) (err error) {
+	n := h.labels.Desc.Shape[0]
+	if h.target, err = exec.NewTensor(dev, device.Desc{Shape: []int{n, classes}}); err != nil {
+		return err
+	}
+	one := make([]float64, n*classes)
+	for i := range n {
+		one[i*classes+i%classes] = 1
+	}
+	return h.target.Upload(one)
+}
 
 func newToy(dev device.Device, n int) (*toy, error) {
 	t, err := exec.NewTensor(dev, device.Desc{DType: device.Int32, Shape: []int{n}})
@@ -30,14 +53,22 @@ func newToy(dev device.Device, n int) (*toy, error) {
 	for i := range y {
 		y[i] = int32(i % classes)
 	}
-	return &toy{t}, t.Upload(y)
+	return &toy{labels: t}, t.Upload(y)
 }
 
 func (h *toy) Stages() []int { return []int{2, 4} }
-func (h *toy) Free()         { h.labels.Free() }
+func (h *toy) Free() {
+	h.labels.Free()
+	if h.target != nil {
+		h.target.Free()
+	}
+}
 
 func (h *toy) Local(g *nn.Graph, j int, y Feature, prefix string) []Loss {
 	logits := g.FC(g.GlobalAvgPool(y.Node), prefix+"fc", classes, nn.FrameworkDefault)
+	if h.by != 0 {
+		return []Loss{{"ce", g.SoftCrossEntropy(logits, g.Leaf("target", h.target), h.by)}}
+	}
 	return []Loss{{"ce", g.CrossEntropy(logits, g.Leaf("labels", h.labels), -1)}}
 }
 
@@ -108,7 +139,13 @@ func newRig(t testing.TB, s settings) *rig {
 	if r.opt, err = NewOptimizer(r.store, s.hyper, s.rules, s.schedule); err != nil {
 		t.Fatal(err)
 	}
-	if r.tr, err = NewTrainer(r.model, r.opt, func(n, h, w int) (Heads, error) { return newToy(s.dev, n) }); err != nil {
+	if r.tr, err = NewTrainer(r.model, r.opt, func(n, h, w int) (Heads, error) {
+		y, err := newToy(s.dev, n)
+		if err == nil && s.strategy.Window > 1 {
+			err = y.weighable(s.dev)
+		}
+		return y, err
+	}); err != nil {
 		t.Fatal(err)
 	}
 	r.tr.MaxSizes = s.maxSizes

@@ -23,6 +23,9 @@ type Strategy struct {
 	// Network stands between a block's output and its local head; nil: the head reads
 	// the output itself.
 	Network Network
+	// Window is how many consecutive blocks are also trained together behind their own
+	// head, 0 or 1: none.
+	Window int
 	// Head names the local head that the strategy's paper has, for tasks with several
 	// (see package classification).
 	Head string
@@ -47,6 +50,9 @@ var (
 	// AugLocal trains a linear classifier behind fresh units of the architecture of
 	// later ones. Ma et al. 2024, arXiv 2402.17318.
 	AugLocal = Strategy{Name: "auglocal", Local: true, Network: augmented{}, Head: "0c1f"}
+	// MLAAN trains blocks by themselves and in windows of two, behind networks of later
+	// units' copies. Zhang et al. 2025, arXiv 2406.16633.
+	MLAAN = Strategy{Name: "mlaan", Local: true, Network: leap{}, Window: 2, Head: "0c1f"}
 	// MAN reads LB(x) + EMA(x), two clones of the unit that follows. Su et al. 2024.
 	MAN = Strategy{Name: "man", Local: true, Network: fusion{}, Head: "dgl"}
 	// MANPP reads s·LB(x) + (2−s)·EMA(x) with a trained s (METHOD §1.1).
@@ -55,7 +61,7 @@ var (
 
 // Strategies lists all strategies.
 func Strategies() []Strategy {
-	return []Strategy{E2E, Greedy, DGL, PredSim, InfoPro, AugLocal, MAN, MANPP}
+	return []Strategy{E2E, Greedy, DGL, PredSim, InfoPro, AugLocal, MLAAN, MAN, MANPP}
 }
 
 // ParseStrategy finds a strategy by name.
