@@ -84,39 +84,55 @@ func NewViT(v ViT) (*Backbone, error) {
 	return b, nil
 }
 
-// vitNames are the names of parameters in one of the two variants.
+// vitNames are the names of a variant's parameters: prefixes of ".weight" and ".bias",
+// but for cls, pos and qkv.
 type vitNames struct {
-	proj, cls, pos                             string
-	norm1, qkv, qkvBias, out, norm2, fc1, fc2  string
-	norm, head                                 string
-	linear, expand, attend, patch, class, posn nn.Init
-	mlpBias, patchBias                         nn.Init
+	proj, patchNorm, cls, pos                 string
+	norm1, qkv, qkvBias, out, norm2, fc1, fc2 string
+	norm, head                                string
+}
+
+// vitInits are a variant's initial values; biases not listed start at 0.
+type vitInits struct {
+	proj, projBias, cls, pos nn.Init
+	qkv, out, mlp, mlpBias   nn.Init
+	head                     nn.Init
 }
 
 func (v *ViT) names() vitNames {
-	fan := 1 / math.Sqrt(float64(3*v.Patch*v.Patch))
 	if v.Released {
-		std := nn.TruncatedNormal(0.02)
 		return vitNames{
-			proj: "patch.proj", cls: "cls", pos: "pos",
+			proj: "patch.proj", patchNorm: "patch.norm", cls: "cls", pos: "pos",
 			norm1: "n1", qkv: "attn.qkv.weight", qkvBias: "attn.qkv.bias", out: "attn.proj", norm2: "n2", fc1: "mlp.fc1", fc2: "mlp.fc2",
 			norm: "norm", head: "head",
-			linear: std, expand: std, attend: std, patch: nn.FrameworkDefault, class: std, posn: std,
-			mlpBias: nn.Constant(0), patchBias: nn.UniformIn(fan),
 		}
 	}
 	return vitNames{
 		proj: "conv_proj", cls: "class_token", pos: "encoder.pos_embedding",
-		norm1: "ln_1", qkv: "self_attention.in_proj_weight", qkvBias: "self_attention.in_proj_bias", out: "self_attention.out_proj", norm2: "ln_2", fc1: "mlp.0", fc2: "mlp.3",
+		norm1: "ln_1", qkv: "self_attention.in_proj_weight", qkvBias: "self_attention.in_proj_bias", out: "self_attention.out_proj",
+		norm2: "ln_2", fc1: "mlp.0", fc2: "mlp.3",
 		norm: "encoder.ln", head: "heads.head",
-		linear: nn.FrameworkDefault, expand: nn.XavierUniform, attend: nn.XavierUniform, patch: nn.TruncatedNormal(fan), class: nn.Constant(0), posn: nn.Gaussian(0.02),
-		mlpBias: nn.Gaussian(1e-6), patchBias: nn.Constant(0),
+	}
+}
+
+// inits are the release's (METHOD §1.6: linear layers truncated normal with 0.02, the
+// patches' convolution PyTorch's default) or torchvision's, whose classifier starts
+// at 0.
+func (v *ViT) inits() vitInits {
+	fan := 1 / math.Sqrt(float64(3*v.Patch*v.Patch))
+	if v.Released {
+		std := nn.TruncatedNormal(0.02)
+		return vitInits{proj: nn.FrameworkDefault, projBias: nn.UniformIn(fan), cls: std, pos: std, qkv: std, out: std, mlp: std, head: std}
+	}
+	return vitInits{
+		proj: nn.TruncatedNormal(fan), pos: nn.Gaussian(0.02),
+		qkv: nn.XavierUniform, out: nn.FrameworkDefault, mlp: nn.XavierUniform, mlpBias: nn.Gaussian(1e-6),
 	}
 }
 
 // patches turns pictures x [N,H,W,3] into tokens [N,1+H/P·W/P,D].
 func (u Unit) patches(g *nn.Graph, x *gorgonia.Node, p string) *gorgonia.Node {
-	v, n := u.vit, u.vit.names()
+	v, n, init := u.vit, u.vit.names(), u.vit.inits()
 	if x == nil || g.Err() != nil {
 		return nil
 	}
@@ -125,40 +141,37 @@ func (u Unit) patches(g *nn.Graph, x *gorgonia.Node, p string) *gorgonia.Node {
 		return nil
 	}
 	y := g.Conv(x, p+n.proj, nn.Layer{Out: v.Width, Kernel: v.Patch, ConvOptions: nn.ConvOptions{Stride: v.Patch},
-		Bias: true, Init: n.patch, BiasInit: n.patchBias}) // [N,H/P,W/P,D]
+		Bias: true, Init: init.proj, BiasInit: init.projBias}) // [N,H/P,W/P,D]
 	if g.Err() != nil {
 		return nil
 	}
 	s := y.Shape()
 	y = g.Reshape(y, s[0], s[1]*s[2], s[3])
 	if v.Released {
-		y = g.LayerNorm(y, p+"patch.norm", vitEps)
+		y = g.LayerNorm(y, p+n.patchNorm, vitEps)
 	}
-	return g.Tokens(y, p+n.cls, p+n.pos, n.class, n.posn)
+	return g.Tokens(y, p+n.cls, p+n.pos, init.cls, init.pos)
 }
 
 // encoder is a transformer block: x + attention(norm x), then x + mlp(norm x).
 func (u Unit) encoder(g *nn.Graph, x *gorgonia.Node, p string) *gorgonia.Node {
-	v, n := u.vit, u.vit.names()
+	v, n, init := u.vit, u.vit.names(), u.vit.inits()
 	layer := func(x *gorgonia.Node, name string, out int, init, bias nn.Init) *gorgonia.Node {
 		return g.Affine(x, p+name+".weight", p+name+".bias", out, init, bias)
 	}
 	y := g.LayerNorm(x, p+n.norm1, vitEps)
-	y = g.Affine(y, p+n.qkv, p+n.qkvBias, 3*v.Width, n.attend, nil)    // [N,T,3D]
+	y = g.Affine(y, p+n.qkv, p+n.qkvBias, 3*v.Width, init.qkv, nil)    // [N,T,3D]
 	y = g.Attention(y, v.Heads, 1/math.Sqrt(float64(v.Width/v.Heads))) // [N,T,D]
-	x = g.Add(x, layer(y, n.out, v.Width, n.linear, nil))
-	y = g.GELU(layer(g.LayerNorm(x, p+n.norm2, vitEps), n.fc1, mlpRatio*v.Width, n.expand, n.mlpBias)) // [N,T,4D]
-	return g.Add(x, layer(y, n.fc2, v.Width, n.expand, n.mlpBias))
+	x = g.Add(x, layer(y, n.out, v.Width, init.out, nil))
+	y = layer(g.LayerNorm(x, p+n.norm2, vitEps), n.fc1, mlpRatio*v.Width, init.mlp, init.mlpBias) // [N,T,4D]
+	return g.Add(x, layer(g.GELU(y), n.fc2, v.Width, init.mlp, init.mlpBias))
 }
 
 // Classify appends the network's own classifier to the last features x [N,1+T,D]: a
 // layer norm and a linear layer on the class token. The result is [N,classes].
 func (v *ViT) Classify(g *nn.Graph, x *gorgonia.Node, prefix string, classes int) *gorgonia.Node {
-	n, init := v.names(), nn.Constant(0) // torchvision's
-	if v.Released {
-		init = n.linear
-	}
-	return v.classify(g, x, prefix+n.norm, prefix+n.head, classes, init)
+	n := v.names()
+	return v.classify(g, x, prefix+n.norm, prefix+n.head, classes, v.inits().head)
 }
 
 // ClassifyLocal is the classifier of MAN++'s local blocks, of the same layers, with

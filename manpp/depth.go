@@ -27,7 +27,9 @@ func (f fusion) deepen(g *nn.Graph, m *Model, j int, y Feature) Feature {
 	for i := 1; i < f.units(m, j); i++ {
 		at := m.Partition[j] + 1 + i
 		unit, known := m.Backbone.Units[at], len(m.Store.Vars())
-		m.forget(g, m.Backbone.Units[at-1], y.Node)
+		if i > 1 { // the fused sum is kept
+			m.forget(g, m.Backbone.Units[at-1], y.Node)
+		}
 		y = Feature{unit.Clone(g, y.Node, deeper(j, i)), unit.Stage, y.Stride * unit.Stride}
 		if g.Err() != nil {
 			return Feature{}

@@ -177,7 +177,8 @@ func (g *Graph) Attention(qkv *gorgonia.Node, heads int, scale float64) *gorgoni
 }
 
 // Tokens puts a class token, the parameter cls [1,1,D], in front of every image's
-// tokens x [N,T,D] and adds the positions, the parameter pos [1,T+1,D].
+// tokens x [N,T,D] and adds the positions, the parameter pos [1,T+1,D]. Initial values
+// of nil are zeros.
 func (g *Graph) Tokens(x *gorgonia.Node, cls, pos string, clsInit, posInit Init) *gorgonia.Node {
 	if g.err != nil {
 		return nil
@@ -185,6 +186,12 @@ func (g *Graph) Tokens(x *gorgonia.Node, cls, pos string, clsInit, posInit Init)
 	if x.Dims() != 3 {
 		g.Fail(fmt.Errorf("%s: tokens %v must be [N,T,D]", cls, x.Shape()))
 		return nil
+	}
+	if clsInit == nil {
+		clsInit = Constant(0)
+	}
+	if posInit == nil {
+		posInit = Constant(0)
 	}
 	t, d := x.Shape()[1], x.Shape()[2]
 	c := g.Weight(cls, []int{1, 1, d}, clsInit)
