@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"manvision/data"
 	"manvision/data/augment"
+	"manvision/data/classes"
 	"manvision/data/coco"
 	"manvision/data/shapes"
 )
@@ -94,4 +96,55 @@ func ExampleSegmentation() {
 	// Output:
 	// 0 3 64 96 55296 18432
 	// 1 3 64 96 55296 18432
+}
+
+// Class folders become batches for a classifier: random parts of 96x96 pixels as
+// torchvision cuts them, mirrored half of the time, with a class each.
+func ExampleClassification() {
+	dir, err := os.MkdirTemp("", "shapes")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	if _, _, err := shapes.Write(context.Background(), dir, shapes.Options{Train: 6, Seed: 1}); err != nil {
+		panic(err)
+	}
+	// Two classes, three pictures each.
+	for i, class := range []string{"ant", "ant", "ant", "bee", "bee", "bee"} {
+		name := fmt.Sprintf("%06d.jpg", i+1)
+		if err := os.MkdirAll(filepath.Join(dir, "sorted", class), 0o777); err != nil {
+			panic(err)
+		}
+		if err := os.Rename(filepath.Join(shapes.ImageDir(dir, shapes.TrainPart), name), filepath.Join(dir, "sorted", class, name)); err != nil {
+			panic(err)
+		}
+	}
+	src, err := data.NewClassification(classes.ScanFolders(filepath.Join(dir, "sorted"), classes.FolderOptions{}))
+	if err != nil {
+		panic(err)
+	}
+	l, err := data.NewLoader(src, data.LoaderConfig{
+		Batch: 4, Epochs: 1, Workers: 2, Seed: 1, Last: data.LastPad,
+		Augment: augment.Config{Part: augment.RandomPart{W: 96, H: 96}, Interpolation: augment.Antialias, FlipProb: 0.5},
+	})
+	if err != nil {
+		panic(err)
+	}
+	defer l.Close()
+	fmt.Println(src.ClassNames())
+	for {
+		b, err := l.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(b.N, b.H, b.W, b.Classes, len(b.Samples))
+		l.Recycle(b)
+	}
+	// Output:
+	// [ant bee]
+	// 4 96 96 [0 0 0 1] 4
+	// 4 96 96 [1 1 -1 -1] 2
 }

@@ -24,6 +24,7 @@ type browseOptions struct {
 	step                 int64
 	seed                 uint64
 	short                []int
+	shortGiven           bool // by its flag
 	long                 int
 	scale                []float64
 	crop                 []int
@@ -41,7 +42,9 @@ func newBrowseCmd(runF func(context.Context, *browseOptions) error) *cobra.Comma
 		Short: "Draw a contact sheet of images and targets as the network sees them",
 		Long: `Send images through the loader, resized, scaled, cut, mirrored, colour-jittered and
 normalised as for training, turn them back into pictures with their boxes and names
-or beside their label maps, and write them as one PNG.
+or beside their label maps or under their class, and write them as one PNG. Images with
+one class each are drawn as squares from their middle unless --crop is given; those of
+CIFAR, STL-10 and SVHN at their own size unless --short is.
 
 ` + layouts,
 		Example: `  data browse datasets/coco --split val2017 --out sheet.png
@@ -53,6 +56,7 @@ or beside their label maps, and write them as one PNG.
 				o.dir = args[0]
 			}
 			o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			o.shortGiven = cmd.Flags().Changed("short")
 			return runF(cmd.Context(), o)
 		},
 	}
@@ -98,6 +102,9 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	src, err := openTargets(parts[0], o)
 	if err != nil {
 		return err
+	}
+	if t, ok := src.(*classTargets); ok {
+		t.fit(o, &recipe)
 	}
 	cfg := data.LoaderConfig{Batch: 1, Shuffle: !o.ordered, Seed: o.seed, Workers: 2, Augment: recipe, Labels: parts[0].maps != nil}
 	if o.skipBad {
@@ -146,7 +153,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 		fmt.Fprintln(o.stderr, "skipped:", s.Err)
 	}
 	fmt.Fprintf(o.stdout, "%s: %d images", o.out, len(tiles))
-	if parts[0].maps == nil {
+	if _, ok := src.(*boxTargets); ok {
 		fmt.Fprintf(o.stdout, ", %d boxes", st.Boxes)
 	}
 	if st.DroppedBoxes > 0 {
@@ -199,6 +206,9 @@ type targets interface {
 }
 
 func openTargets(p part, o *browseOptions) (targets, error) {
+	if p.set != nil {
+		return openClasses(p, o)
+	}
 	if p.maps != nil {
 		set, err := p.maps.scan()
 		if err == nil {
@@ -241,6 +251,9 @@ func drawTile(b *data.Batch, recipe augment.Config, src targets, cell int) (repo
 	big := imaging.Resize(img, max(1, int(float64(s.InW)*scale)), max(1, int(float64(s.InH)*scale)), imaging.Linear)
 	out, err := src.draw(b, big, scale)
 	title := fmt.Sprintf("%s  %dx%d", s.File[strings.LastIndexByte(s.File, '/')+1:], s.InW, s.InH)
+	if t, ok := src.(*classTargets); ok {
+		title = t.title(b)
+	}
 	if _, ok := src.(*boxTargets); ok {
 		title = fmt.Sprintf("%d  %dx%d", s.ImageID, s.InW, s.InH)
 	}

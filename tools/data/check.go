@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"manvision/data"
+	"manvision/data/classes"
 	"manvision/data/coco"
 	"manvision/data/labelmap"
 	"manvision/report"
@@ -30,7 +31,8 @@ func newCheckCmd(runF func(context.Context, *checkOptions) error) *cobra.Command
 		Long: `Read every annotation and label map and decode every image of a data set, and list
 all findings: missing and broken files, sizes that differ, bad boxes, unknown
 categories, duplicates, images without boxes; label values that no class has, RGB or
-palette label files, images without label maps. Pixels are counted by class.
+palette label files, images without label maps; empty classes, files that are no
+images, labels out of range, the same image in two classes. Pixels are counted by class.
 
 ` + layouts + `
 CityScapes' test split is looked at only where --split names it.
@@ -41,6 +43,7 @@ Exit status: 0 nothing is wrong (warnings and notes aside), 1 errors were found,
   data check datasets/coco --split val2017 --json report.json
   data check --annotations my.json --images photos
   data check datasets/cityscapes --split val
+  data check datasets/cifar-10-binary.tar.gz --classes
   data check --images photos --labels masks --names background,cat,dog --ignore 255`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -54,7 +57,7 @@ Exit status: 0 nothing is wrong (warnings and notes aside), 1 errors were found,
 	f := cmd.Flags()
 	o.location.flags(cmd)
 	f.BoolVar(&o.fast, "headers", false, "read image headers only, do not decode")
-	f.BoolVar(&o.classes, "classes", false, "also print objects and images of each class (label maps: always)")
+	f.BoolVar(&o.classes, "classes", false, "also print objects or images of each class (label maps: always)")
 	f.IntVar(&o.examples, "examples", 5, "examples to list for each kind of finding")
 	f.StringVar(&o.json, "json", "", "also write the report as JSON to this file, - for stdout instead of the table")
 	return cmd
@@ -73,18 +76,22 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 	for _, p := range parts {
 		step, done := newBar(o.stderr, -1, "checking "+p.name)
 		var r checked
-		if p.maps != nil {
+		switch {
+		case p.set != nil:
+			r, err = checkClasses(ctx, o, p, step)
+		case p.maps != nil:
 			r, err = checkMaps(ctx, o, p, step)
-		} else {
+		default:
 			r, err = checkBoxes(ctx, o, p, step)
 		}
 		done()
 		var boxes *coco.InputError
 		var maps *labelmap.InputError
+		var classed *classes.InputError
 		switch {
 		case ctx.Err() != nil:
 			return errors.New("interrupted")
-		case errors.As(err, &boxes) || errors.As(err, &maps):
+		case errors.As(err, &boxes) || errors.As(err, &maps) || errors.As(err, &classed):
 			return usageError{err}
 		case err != nil:
 			return usagef("%s: %w", p.name, err)

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"manvision/data/cityscapes"
+	"manvision/data/classes"
 	"manvision/data/labelmap"
 	"manvision/data/shapes"
 )
@@ -26,7 +27,7 @@ type location struct {
 
 func (l *location) flags(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&l.split, "split", "", "part: NAME of instances_NAME.json, or of CityScapes' folders")
+	f.StringVar(&l.split, "split", "", "part: NAME of instances_NAME.json, of CityScapes' folders or of class folders; train, test")
 	f.StringVar(&l.annotations, "annotations", "", "instances file, instead of DIR")
 	f.StringVar(&l.images, "images", "", "image folder, instead of DIR/NAME")
 	f.StringVar(&l.labels, "labels", "", "folder of label maps, PNGs of class indices named as the images, beside --images")
@@ -37,15 +38,19 @@ func (l *location) flags(cmd *cobra.Command) {
 // layouts is what the commands say of DIR.
 const layouts = `DIR is a data set in COCO's layout (annotations/instances_NAME.json and the image
 folders NAME), in CityScapes' (leftImg8bit/NAME/CITY and gtFine/NAME/CITY), or what
-'data shapes' wrote, whose label maps are the parts labels/NAME. Other label maps are
-named with --images, --labels and --names.`
+'data shapes' wrote, whose label maps are the parts labels/NAME; or images with one
+class each: class folders (NAME/CLASS/IMAGE or CLASS/IMAGE), or the files of CIFAR-10,
+CIFAR-100 (a folder or .tar.gz), STL-10 or SVHN. Other label maps are named with
+--images, --labels and --names.`
 
-// part is one part of a data set: images with boxes, or with label maps.
+// part is one part of a data set: images with boxes, with label maps or with one
+// class each.
 type part struct {
 	name        string
 	annotations string // instances file of boxes
 	images      string
-	maps        *labelMaps // nil: boxes
+	maps        *labelMaps                   // label maps instead
+	set         func() (*classes.Set, error) // images with one class each instead
 }
 
 // labelMaps are the label maps of a part.
@@ -84,7 +89,13 @@ func (l *location) parts() ([]part, error) {
 	}
 	all := append(l.city(), l.coco()...)
 	if len(all) == 0 {
-		return nil, usagef("%s has no annotations/instances_*.json and no leftImg8bit; name the files with --annotations, or --labels, and --images", l.dir)
+		var err error
+		if all, err = l.classified(); err != nil {
+			return nil, err
+		}
+	}
+	if len(all) == 0 {
+		return nil, usagef("%s has no annotations/instances_*.json, no leftImg8bit, no class folders and no file of CIFAR, STL-10 or SVHN; name the files with --annotations, or --labels, and --images", l.dir)
 	}
 	var chosen []part
 	var names []string
@@ -101,7 +112,7 @@ func (l *location) parts() ([]part, error) {
 		if len(chosen) > 1 {
 			return nil, usagef("--images is for one part; choose it with --split: %s", strings.Join(names, ", "))
 		}
-		if chosen[0].maps != nil {
+		if chosen[0].maps != nil || chosen[0].set != nil {
 			return nil, usagef("--images is for boxes or --labels; the images of %s are where its layout has them", chosen[0].name)
 		}
 		chosen[0].images = l.images

@@ -89,6 +89,31 @@ func TestRealLabels(t *testing.T) {
 	}
 }
 
+func TestRealClasses(t *testing.T) {
+	dir := testdata.Shared(t, "cifar10")
+	var out, errs bytes.Buffer
+	if rc := run([]string{"check", dir, "--classes"}, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s%s", rc, out.String(), errs.String())
+	}
+	// Counted with NumPy: see data/cifar.
+	for _, want := range []string{"train\t4000\t10\t366\t422\t0\n", "test\t1000\t10\t86\t112\t0\n", "\n6\tfrog\t-\t112\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+	out.Reset()
+	if rc := run([]string{"check", filepath.Join(dir, "cifar10_jpeg_test.tar.gz")}, &out, &errs); rc != 0 || !strings.Contains(out.String(), "test\t10000\t10\t1000\t1000\t0\n") {
+		t.Errorf("status %d:\n%s%s", rc, out.String(), errs.String())
+	}
+	sheet := filepath.Join(t.TempDir(), "sheet.png")
+	if rc := run([]string{"browse", dir, "--split", "test", "--count", "6", "--cell", "96", "--out", sheet}, &out, &errs); rc != 0 {
+		t.Fatalf("status %d: %s", rc, errs.String())
+	}
+	if st, err := os.Stat(sheet); err != nil || st.Size() < 10000 {
+		t.Errorf("sheet: %v", err)
+	}
+}
+
 func TestFlags(t *testing.T) {
 	for _, c := range []struct {
 		args []string
