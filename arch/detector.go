@@ -149,11 +149,12 @@ func (d *Detector) Detect(ctx context.Context, src data.Source, each func(s *dat
 	return nil
 }
 
-// resized is the size that torchvision brings a detector's image to, computed in
-// float32 and rounded down.
+// resized is the size that torchvision brings a detector's image to: the scale is a
+// float32, made with the reciprocal of a side, and the result is rounded down. 427x640
+// pixels become 799x1199.
 func resized(w, h int) (int, int) {
-	scale := min(float32(minSide)/float32(min(w, h)), float32(maxSide)/float32(max(w, h)))
-	to := func(n int) int { return max(1, int(math.Floor(float64(float32(n)*scale)))) }
+	scale := min(minSide*(1/float32(min(w, h))), maxSide*(1/float32(max(w, h))))
+	to := func(n int) int { return max(1, int(math.Floor(float64(n)*float64(scale)))) }
 	return to(w), to(h)
 }
 
