@@ -3,6 +3,8 @@ package manpp
 import (
 	"strings"
 	"testing"
+
+	"manvision/backbone"
 )
 
 // TestDeeperNetworks: a second unit behind the fused one is trained, starts as a copy
@@ -74,5 +76,23 @@ func TestEMABeforeBackward(t *testing.T) {
 	loss, weight = run(false, 1)
 	if l, w := run(true, 1); l != loss || w != weight {
 		t.Errorf("an EMA that stands still: loss %v, weights %v; after the backward pass %v, %v", l, w, loss, weight)
+	}
+}
+
+// TestViTStrategies: networks of convolutional units are refused.
+func TestViTStrategies(t *testing.T) {
+	b, err := backbone.New("vit_ti_16", 12)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range Strategies() {
+		m := &Model{Backbone: b, Strategy: s}
+		if s.Local {
+			m.Partition = Stages(b)
+		}
+		_, fuses := s.Network.(fusion)
+		if err := m.Check(); (err == nil) != (s.Network == nil || fuses) {
+			t.Errorf("%s on %s: %v", s.Name, b.Name, err)
+		}
 	}
 }

@@ -59,6 +59,9 @@ func (m *Model) Check() error {
 	if !m.Strategy.Local && len(m.Partition) > 0 {
 		return fmt.Errorf("strategy %s trains one block, the partition has %d", m.Strategy.Name, m.Blocks())
 	}
+	if _, fuses := m.Strategy.Network.(fusion); m.Backbone.ViT != nil && m.Strategy.Network != nil && !fuses {
+		return fmt.Errorf("strategy %s builds its auxiliary networks of convolutional units; backbone %s can be trained by e2e, greedy, man and manpp", m.Strategy.Name, m.Backbone.Name)
+	}
 	if m.EMAMomentum < 0 || m.EMAMomentum > 1 {
 		return fmt.Errorf("EMA momentum %v is outside [0, 1]", m.EMAMomentum)
 	}
