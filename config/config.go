@@ -11,7 +11,7 @@ import "path/filepath"
 
 // Config is a whole recipe. The keys are described in defaults.yaml.
 type Config struct {
-	Task    string `yaml:"task" enum:"detection,segmentation"`
+	Task    string `yaml:"task" enum:"detection,segmentation,classification"`
 	Name    string `yaml:"name"`
 	Output  string `yaml:"output"` // absolute after Load
 	Seed    uint64 `yaml:"seed"`
@@ -32,8 +32,8 @@ type Config struct {
 // Model describes the network that remains at inference, and its losses. Keys of
 // another task than the recipe's have no effect; see Config.checkTask.
 type Model struct {
-	Backbone   string  `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152"`
-	Width      int     `yaml:"width" min:"4" max:"1024"` // channels of the stem and the first stage
+	Backbone   string  `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152,resnext50_32x4d,resnext101_32x8d,wide_resnet50_2,cifar_resnet20,cifar_resnet32,cifar_resnet44,cifar_resnet56,cifar_resnet110,cifar_resnet20_a,cifar_resnet32_a,cifar_resnet44_a,cifar_resnet56_a,cifar_resnet110_a,vit_ti_16,vit_s_16,vit_b_16,vit_ti_16_manpp,vit_s_16_manpp,vit_b_16_manpp"`
+	Width      int     `yaml:"width" min:"0" max:"1024"` // channels of the stem and the first stage; 0: as published
 	Pretrained string  `yaml:"pretrained"`               // absolute after Load; empty: from scratch
 	Norm       string  `yaml:"norm" enum:"train,frozen"`
 	Channels   int     `yaml:"fpn_channels" min:"4" max:"4096"`
@@ -41,7 +41,14 @@ type Model struct {
 	Anchors    Anchors `yaml:"anchors"`
 	Loss       Loss    `yaml:"loss"`
 
-	Segmentation SegmentationModel `yaml:"segmentation"`
+	Segmentation   SegmentationModel   `yaml:"segmentation"`
+	Classification ClassificationModel `yaml:"classification"`
+}
+
+// ClassificationModel describes the loss of a classifier. Its head has nothing to
+// choose.
+type ClassificationModel struct {
+	LabelSmoothing float64 `yaml:"label_smoothing" min:"0" below:"1"`
 }
 
 // SegmentationModel describes the heads of a segmentation network and its loss.
@@ -76,10 +83,12 @@ type Loss struct {
 
 // MANPP describes how the network is cut and trained.
 type MANPP struct {
-	Strategy       string   `yaml:"strategy" enum:"e2e,man,manpp"`
-	Partition      string   `yaml:"partition" enum:"stages,every-unit,balanced,cuts"`
-	Cuts           []string `yaml:"cuts,flow"`                // names of the last unit of each block but the final one
-	Blocks         int      `yaml:"blocks" min:"0" max:"256"` // K; 0: whatever the partition gives
+	Strategy       string   `yaml:"strategy" enum:"e2e,greedy,dgl,predsim,infopro,auglocal,mlaan,man,manpp"`
+	Partition      string   `yaml:"partition" enum:"stages,every-unit,balanced,published,cuts"`
+	Published      string   `yaml:"published" enum:"main,balanced,balanced-stl,infopro"` // which published cuts
+	Stem           bool     `yaml:"stem"`                                                // whether the stem is a block of its own
+	Cuts           []string `yaml:"cuts,flow"`                                           // names of the last unit of each block but the final one
+	Blocks         int      `yaml:"blocks" min:"0" max:"256"`                            // K; 0: whatever the partition gives
 	EMAMomentum    float64  `yaml:"ema_momentum" min:"0" max:"1"`
 	SDecay         bool     `yaml:"s_decay"`
 	Quirks         string   `yaml:"quirks" enum:"fixed,released"`
@@ -89,11 +98,24 @@ type MANPP struct {
 	TaskWeight      float64 `yaml:"task_weight" min:"0" max:"100"`
 	ReconWeight     float64 `yaml:"recon_weight" min:"0" max:"100"`
 	DecoderChannels int     `yaml:"decoder_channels" min:"0" max:"4096"` // 0: by the stride
+
+	Classification LocalClassifier `yaml:"classification"`
+}
+
+// LocalClassifier describes the local heads of a classifier.
+type LocalClassifier struct {
+	Head         string    `yaml:"head" enum:"auto,0c1f,0c2f,1c1f,1c2f,1c3f,2c2f,dgl,predsim,imagenet,token"`
+	FeatureDim   int       `yaml:"feature_dim" min:"1" max:"65536"`
+	TaskWeights  []float64 `yaml:"task_weights,flow" min:"0" max:"1000" len:"2"`  // of the first and the last local head
+	ReconWeights []float64 `yaml:"recon_weights,flow" min:"0" max:"1000" len:"2"` // likewise
+	Contrast     bool      `yaml:"contrast"`
+	Temperature  float64   `yaml:"temperature" above:"0" max:"100"`
+	Depth        int       `yaml:"depth" min:"0" max:"64"` // units of auxiliary networks; 0: the strategy's own
 }
 
 // Data describes the images, their preparation and the loader.
 type Data struct {
-	Format       string  `yaml:"format" enum:"coco,shapes,cityscapes,folders"`
+	Format       string  `yaml:"format" enum:"coco,shapes,cityscapes,folders,cifar10,cifar100,imagenet,svhn,stl"`
 	Root         string  `yaml:"root"` // absolute after Load
 	Train        Split   `yaml:"train"`
 	Val          Split   `yaml:"val"`
@@ -115,6 +137,21 @@ type Data struct {
 	Crop         []int     `yaml:"crop,flow" min:"32" max:"16384" len:"2"`        // width, height
 	CatMaxRatio  float64   `yaml:"cat_max_ratio" above:"0" max:"1"`
 	Photometric  bool      `yaml:"photometric"`
+
+	Classification ClassImages `yaml:"classification"`
+}
+
+// ClassImages says how images with one class each are read and prepared.
+type ClassImages struct {
+	Coarse    bool      `yaml:"coarse"`
+	Normalize string    `yaml:"normalize" enum:"auto,imagenet,cifar,half"`
+	Pad       int       `yaml:"pad" min:"0" max:"31"` // pixels on each side
+	PadMode   string    `yaml:"pad_mode" enum:"reflect,black"`
+	Size      []int     `yaml:"size,flow" min:"32" max:"4096" len:"2"` // width, height
+	Resize    int       `yaml:"resize" min:"32" max:"4096"`            // pixels of the short side
+	PartScale []float64 `yaml:"part_scale,flow" above:"0" max:"1" len:"2"`
+	PartRatio []float64 `yaml:"part_ratio,flow" min:"0.01" max:"100" len:"2"`
+	Antialias bool      `yaml:"antialias"`
 }
 
 // LabelMaps says what the values of label files mean.
@@ -129,7 +166,7 @@ type LabelMaps struct {
 type Split struct {
 	Images      string `yaml:"images"`
 	Annotations string `yaml:"annotations"`
-	Split       string `yaml:"split"` // of CityScapes
+	Split       string `yaml:"split"` // of data sets that have splits of their own
 }
 
 // Shapes describes the procedural data set that is written to Data.Root.

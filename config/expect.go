@@ -9,7 +9,7 @@ import (
 // Expect is a result that a finished run must reach: Value within Tolerance, or
 // at least Min.
 type Expect struct {
-	Metric    string   `yaml:"metric" enum:"AP,AP50,AP75,APs,APm,APl,AR1,AR10,AR100,ARs,ARm,ARl,mIoU,pixel_accuracy,mean_accuracy"`
+	Metric    string   `yaml:"metric" enum:"AP,AP50,AP75,APs,APm,APl,AR1,AR10,AR100,ARs,ARm,ARl,mIoU,pixel_accuracy,mean_accuracy,top1,top5"`
 	Value     *float64 `yaml:"value,omitempty" min:"-1" max:"1"`
 	Tolerance float64  `yaml:"tolerance,omitempty" min:"0" max:"1"`
 	Min       *float64 `yaml:"min,omitempty" min:"-1" max:"1"`

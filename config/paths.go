@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // resolvePath returns p relative to dir, unless p is absolute.
@@ -73,13 +75,25 @@ func (c *Config) CheckPaths() error {
 		if c.Data.Root == "" {
 			return errors.Join(append(faults, &Error{c.sources["data.root"], "data.root is empty; set it to the data set's folder (--set data.root=FOLDER)"})...)
 		}
-		look("data.root", c.Data.Root, true)
-		if faults == nil && c.Data.Format != "cityscapes" {
-			isFolder := c.Data.Format == "folders"
-			look("data.train.images", c.Data.Path(c.Data.Train.Images), true)
-			look("data.train.annotations", c.Data.Path(c.Data.Train.Annotations), isFolder)
-			look("data.val.images", c.Data.Path(c.Data.Val.Images), true)
-			look("data.val.annotations", c.Data.Path(c.Data.Val.Annotations), isFolder)
+		// CIFAR may come as an archive.
+		if !strings.HasPrefix(c.Data.Format, "cifar") {
+			look("data.root", c.Data.Root, true)
+		} else if _, err := os.Stat(c.Data.Root); err != nil {
+			look("data.root", c.Data.Root, true)
+		}
+		if faults == nil {
+			for _, p := range []struct {
+				key string
+				Split
+			}{{"data.train", c.Data.Train}, {"data.val", c.Data.Val}} {
+				images := slices.Contains([]string{"coco", "folders"}, c.Data.Format)
+				if images {
+					look(p.key+".images", c.Data.Path(p.Images), true)
+				}
+				if images && c.Task != "classification" {
+					look(p.key+".annotations", c.Data.Path(p.Annotations), c.Data.Format == "folders")
+				}
+			}
 		}
 	}
 	return errors.Join(faults...)

@@ -9,7 +9,7 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// taskKeys lists the keys and sections that only one task reads.
+// taskKeys lists the keys and sections that not every task reads.
 var taskKeys = map[string][]string{
 	"detection": {
 		"model.fpn_channels", "model.head_convs", "model.anchors", "model.loss", "manpp.local_head_convs",
@@ -21,16 +21,26 @@ var taskKeys = map[string][]string{
 		"data.train.split", "data.val.split", "data.segmentation", "data.base_size", "data.scale", "data.crop", "data.cat_max_ratio",
 		"data.photometric", "eval.segmentation",
 	},
+	"classification": {
+		"model.classification", "manpp.classification", "manpp.published", "manpp.stem", "data.train.split", "data.val.split", "data.classification",
+		"eval.batch",
+	},
 }
 
-// taskFormats and taskMetrics are the data that a task can read and the results
-// that it measures.
+// What a task can be given and measures.
 var (
-	taskFormats = map[string][]string{"detection": {"coco", "shapes"}, "segmentation": {"cityscapes", "folders", "shapes"}}
-	taskMetrics = map[string][]string{
-		"detection":    {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"},
-		"segmentation": {"mIoU", "pixel_accuracy", "mean_accuracy"},
+	taskFormats = map[string][]string{
+		"detection": {"coco", "shapes"}, "segmentation": {"cityscapes", "folders", "shapes"},
+		"classification": {"cifar10", "cifar100", "imagenet", "folders", "svhn", "stl"},
 	}
+	taskMetrics = map[string][]string{
+		"detection":      {"AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"},
+		"segmentation":   {"mIoU", "pixel_accuracy", "mean_accuracy"},
+		"classification": {"top1", "top5"},
+	}
+	// Tasks on pyramids or dilated maps; classification takes every backbone and strategy.
+	denseBackbones  = []string{"resnet18", "resnet34", "resnet50", "resnet101", "resnet152"}
+	denseStrategies = []string{"e2e", "man", "manpp"}
 )
 
 // builtIn is a Config of the defaults alone.
@@ -69,11 +79,23 @@ func (c *Config) idle(section, why string, fault func(key, format string, args .
 // checkTask finds keys, data and results that do not go with the task: what a
 // recipe says and nobody reads is a mistake of its writer.
 func (c *Config) checkTask(fault func(key, format string, args ...any)) {
+	own := taskKeys[c.Task]
 	for task, keys := range taskKeys {
 		for _, key := range keys {
-			if task != c.Task {
+			if task != c.Task && !slices.Contains(own, key) {
 				c.idle(key, "with task "+c.Task, fault)
 			}
+		}
+	}
+	if c.Task != "classification" {
+		if !slices.Contains(denseBackbones, c.Model.Backbone) {
+			fault("model.backbone", "model.backbone is %q; task %s takes %s", c.Model.Backbone, c.Task, strings.Join(denseBackbones, ", "))
+		}
+		if !slices.Contains(denseStrategies, c.MANPP.Strategy) {
+			fault("manpp.strategy", "manpp.strategy is %q; task %s takes %s", c.MANPP.Strategy, c.Task, strings.Join(denseStrategies, ", "))
+		}
+		if c.MANPP.Partition == "published" {
+			fault("manpp.partition", `manpp.partition is "published"; those cuts are of classifiers. For task %s use another partition`, c.Task)
 		}
 	}
 	if f := taskFormats[c.Task]; !slices.Contains(f, c.Data.Format) {

@@ -104,3 +104,73 @@ func TestPublishedSegmentationSchedule(t *testing.T) {
 		}
 	}
 }
+
+// little is the shortest recipe of classification that is right.
+const little = "task: classification\nmodel: {backbone: cifar_resnet32}\ndata: {format: cifar10, val: {split: test}}\n"
+
+func TestClassificationDefaults(t *testing.T) {
+	c, err := Parse("x", []byte(little), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k := c.Data.Classification; c.Model.Width != 0 || c.LocalHead() != "" || k.Pad != 4 || k.PadMode != "reflect" || !c.Data.SmallImages() {
+		t.Errorf("%+v", c)
+	}
+	if _, err := Parse("resolved", c.Resolved(), nil); err != nil {
+		t.Error(err)
+	}
+	for _, ok := range []string{
+		"task: classification\ndata: {format: imagenet}\nmodel: {backbone: vit_ti_16}\nmanpp: {classification: {depth: 1}}",
+		"task: classification\ndata: {format: folders, classification: {size: [64, 32], antialias: false}}\nmodel: {backbone: resnext50_32x4d, pretrained: x.pth}",
+		"task: classification\ndata: {format: svhn, train: {split: extra}, val: {split: test}, flip: 0, classification: {pad: 2, pad_mode: black}}\nmodel: {backbone: cifar_resnet110}\nmanpp: {partition: published, blocks: 3, published: balanced, quirks: released, strategy: infopro, classification: {temperature: 0.1}}",
+		little + "manpp: {partition: stages, blocks: 4, stem: true}",
+	} {
+		if _, err := Parse("x", []byte(ok), nil); err != nil {
+			t.Errorf("%s: %v", ok, err)
+		}
+	}
+}
+
+func TestClassificationFaults(t *testing.T) {
+	vit := strings.Replace(little, "cifar_resnet32", "vit_ti_16", 1)
+	for _, c := range []struct{ name, text, set, want string }{
+		{"format", "task: classification\n", "", `data.format is "coco"; task classification reads cifar10, cifar100, imagenet, folders, svhn, stl`},
+		{"format of detection", "data: {format: cifar10}\n", "", `x:1: data.format is "cifar10"; task detection reads coco, shapes`},
+		{"backbone of detection", "model: {backbone: vit_b_16}\n", "", `x:1: model.backbone is "vit_b_16"; task detection takes resnet18`},
+		{"strategy of detection", "manpp: {strategy: dgl}\n", "", `x:1: manpp.strategy is "dgl"; task detection takes e2e, man, manpp`},
+		{"partition of segmentation", city + "manpp: {partition: published}\n", "", `x:3: manpp.partition is "published"; those cuts are of classifiers`},
+		{"key of detection", little, "data.short_side=300", "data.short_side has no effect with task classification"},
+		{"key of classification", city, "model.classification.label_smoothing=0.1", "model.classification.label_smoothing has no effect with task segmentation"},
+		{"shared key", city, "eval.batch=7", "eval.batch has no effect with task segmentation"},
+		{"metric", little, "expect=[{metric: AP, min: 0.5}]", "task classification does not measure AP; it measures top1, top5"},
+		{"width", little, "model.width=3", "model.width is 3; it must be at least 4, or 0"},
+		{"split", little, "data.val.split=val", `data.val.split is "val"; cifar10 has train, test`},
+		{"folders of cifar", little, "data.train.images=x", "data.train.images has no effect with data.format cifar10"},
+		{"size of cifar", little, "data.classification.resize=64", "data.classification.resize has no effect with data.format cifar10"},
+		{"coarse", little, "data.classification.coarse=true", "data.classification.coarse has no effect with data.format cifar10"},
+		{"pad of imagenet", "task: classification\ndata: {format: imagenet}\nmanpp: {strategy: e2e}\n", "data.classification.pad=2", "data.classification.pad has no effect with data.format imagenet"},
+		{"size", "task: classification\ndata: {format: imagenet}\n", "data.classification.size=[100, 96]", "size is [100 96]; both sides must be multiples of 32"},
+		{"part", "task: classification\ndata: {format: imagenet}\n", "data.classification.part_scale=[1, 0.5]", "part_scale is [1 0.5]; the lesser comes first"},
+		{"published without blocks", little, "manpp.partition=published", `partition "published" needs the papers' number of blocks`},
+		{"variant", little, "manpp.published=infopro", `manpp.published has no effect with partition "stages"`},
+		{"stem", little + "manpp: {partition: cuts, cuts: [layer1.0]}\n", "manpp.stem=true", `manpp.stem has no effect with partition "cuts"`},
+		{"stages", little, "manpp.blocks=4", `partition "stages" gives 3 blocks`},
+		{"decoder of dgl", little, "manpp.classification.recon_weights=[5, 0]", "local head dgl has no decoder"},
+		{"contrast of dgl", little, "manpp.classification.contrast=true", "local head dgl has no features to contrast"},
+		{"temperature", little, "manpp.classification.temperature=0.5", "temperature has no effect without manpp.classification.contrast"},
+		{"depth", little + "manpp: {strategy: infopro}\n", "manpp.classification.depth=2", "depth has no effect with strategy infopro"},
+		{"head of ViT", vit, "manpp.classification.head=1c2f", "local head 1c2f does not go with backbone vit_ti_16"},
+		{"token", little, "manpp.classification.head=token", "local head token does not go with backbone cifar_resnet32"},
+		{"batch of one", little, "train.batch=1", "train.batch is 1; local head dgl"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var sets []string
+			if c.set != "" {
+				sets = []string{c.set}
+			}
+			if _, err := Parse("x", []byte(c.text), sets); err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+		})
+	}
+}

@@ -25,8 +25,11 @@ func (c *Config) validate() error {
 		c.checkData(fault)
 		c.checkOptim(fault)
 		c.checkRun(fault)
-		if c.Task == "segmentation" {
+		switch c.Task {
+		case "segmentation":
 			c.checkSegmentation(fault)
+		case "classification":
+			c.checkClassification(fault)
 		}
 	}
 	return errors.Join(faults...)
@@ -121,6 +124,9 @@ func (c *Config) checkModel(fault func(key, format string, args ...any)) {
 	if l := c.Model.Loss; l.NegativeIoU > l.PositiveIoU {
 		fault("model.loss.negative_iou", "model.loss.negative_iou %g is above positive_iou %g", l.NegativeIoU, l.PositiveIoU)
 	}
+	if w := c.Model.Width; w > 0 && w < 4 {
+		fault("model.width", "model.width is %d; it must be at least 4, or 0 for the published width", w)
+	}
 	m := c.MANPP
 	if (m.Partition == "cuts") != (len(m.Cuts) > 0) {
 		fault("manpp.cuts", `manpp.partition is %q with %d cuts; list manpp.cuts for partition "cuts" and only there`, m.Partition, len(m.Cuts))
@@ -139,11 +145,23 @@ func (c *Config) checkModel(fault func(key, format string, args ...any)) {
 		fault("manpp.blocks", `manpp.blocks is 1; for one block set manpp.strategy to "e2e"`)
 	case m.Partition == "balanced" && m.Blocks == 0:
 		fault("manpp.blocks", `manpp.blocks is 0; partition "balanced" needs the number of blocks`)
-	case m.Partition == "stages" && m.Blocks != 0 && m.Blocks != 4:
-		fault("manpp.blocks", `manpp.blocks is %d; partition "stages" gives 4 blocks (use "balanced" for another number)`, m.Blocks)
+	case m.Partition == "stages" && m.Blocks != 0 && m.Blocks != c.stageBlocks():
+		fault("manpp.blocks", `manpp.blocks is %d; partition "stages" gives %d blocks (use "balanced" for another number)`, m.Blocks, c.stageBlocks())
 	case m.Partition == "cuts" && m.Blocks != 0 && m.Blocks != len(m.Cuts)+1:
 		fault("manpp.blocks", "manpp.blocks is %d but %d cuts give %d blocks", m.Blocks, len(m.Cuts), len(m.Cuts)+1)
 	}
+}
+
+// stageBlocks is the number of blocks that partition "stages" gives.
+func (c *Config) stageBlocks() int {
+	n := 4
+	if c.onCIFAR() {
+		n = 3
+	}
+	if c.MANPP.Stem {
+		n++
+	}
+	return n
 }
 
 func (c *Config) checkData(fault func(key, format string, args ...any)) {

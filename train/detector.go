@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"manvision/backbone"
 	"manvision/config"
 	"manvision/data"
 	"manvision/data/coco"
@@ -30,7 +29,7 @@ type Detector struct {
 // NewDetector builds the model that a recipe describes for the categories of ids.
 // No memory is allocated yet.
 func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detector, error) {
-	body, err := backbone.New(cfg.Model.Backbone, cfg.Model.Width)
+	body, err := newBackbone(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -3,7 +3,6 @@ package train
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"manvision/data"
 	"manvision/data/labelmap"
@@ -67,26 +66,7 @@ func (c *LabelClasses) Diff(o Classes) string {
 	if !ok {
 		return "they are of another task"
 	}
-	var diffs []string
-	if c.Len() != other.Len() {
-		diffs = append(diffs, fmt.Sprintf("%d classes against %d", c.Len(), other.Len()))
-	}
-	name := func(c *LabelClasses, i int) string {
-		if i >= c.Len() {
-			return "none"
-		}
-		return fmt.Sprintf("%q", c.Name(i))
-	}
-	for i := range max(c.Len(), other.Len()) {
-		if a, b := name(c, i), name(other, i); a != b {
-			if len(diffs) == 4 {
-				diffs = append(diffs, "...")
-				break
-			}
-			diffs = append(diffs, fmt.Sprintf("label %d: %s against %s", i, a, b))
-		}
-	}
-	return strings.Join(diffs, "; ")
+	return diffNames(c, other)
 }
 
 // palette gives classes that a recipe names their colours.

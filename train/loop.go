@@ -152,9 +152,11 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.model, err = task.Build(cfg, dev, r.source.Classes()); err != nil {
-		return err
+	model, err := task.Build(cfg, dev, r.source.Classes())
+	if err != nil {
+		return errors.Join(err, dev.Close())
 	}
+	r.model = model
 	if r.tr, err = NewTrainer(r.model, int(r.total)); err != nil {
 		return err
 	}

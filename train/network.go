@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"manvision/backbone"
@@ -45,7 +46,11 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 		EMAMomentum: cfg.MANPP.EMAMomentum, Prefix: prefix, FrozenNorm: cfg.Model.Norm == "frozen"}
 	if cfg.MANPP.Quirks == "released" {
 		model.Quirks = manpp.Released
+		if cfg.Task == "classification" && backboneStages(body) > 3 {
+			model.Quirks = manpp.ReleasedImageNet
+		}
 	}
+	model.Depth = cfg.MANPP.Classification.Depth
 	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
 	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
 	if strategy.Local {
@@ -55,6 +60,10 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	}
 	return n, model.Check()
 }
+
+// backboneStages is the number of stages behind the stem: 3 of networks for CIFAR, 4
+// of those for ImageNet.
+func backboneStages(b *backbone.Backbone) int { return b.Units[len(b.Units)-1].Stage }
 
 // Net implements Model for what embeds a Network.
 func (n *Network) Net() *Network { return n }
@@ -68,6 +77,12 @@ func (n *Network) partition(heads headsOf) (manpp.Partition, error) {
 		p = manpp.Stages(body)
 	case "every-unit":
 		p = manpp.EveryUnit(body)
+	case "published":
+		variant := c.Published
+		if variant == "main" {
+			variant = ""
+		}
+		p, err = manpp.Published(body, variant, c.Blocks)
 	case "cuts":
 		p, err = manpp.Cuts(body, c.Cuts)
 	case "balanced":
@@ -82,7 +97,11 @@ func (n *Network) partition(heads headsOf) (manpp.Partition, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Blocks != 0 && len(p)+1 != c.Blocks {
+	if c.Stem {
+		p = p.WithStem()
+	}
+	// Published cuts have the papers' number, which may count the stem or not.
+	if c.Blocks != 0 && len(p)+1 != c.Blocks && c.Partition != "published" {
 		return nil, fmt.Errorf("manpp.partition %s cuts %s into %d blocks, manpp.blocks asks for %d; use partition balanced, or leave blocks out", c.Partition, body.Name, len(p)+1, c.Blocks)
 	}
 	return p, nil
@@ -104,7 +123,7 @@ func (n *Network) Cuts() []string {
 // Identity tells this model's checkpoints from those of others.
 func (n *Network) Identity() weights.Identity {
 	return weights.Identity{
-		Task: n.Config.Task, Backbone: n.Model.Backbone.Name, Width: n.Config.Model.Width, Classes: n.Classes.Len(),
+		Task: n.Config.Task, Backbone: n.Model.Backbone.Name, Width: Width(n.Config), Classes: n.Classes.Len(),
 		Details: n.Details, Strategy: n.Model.Strategy.Name, Partition: n.Cuts(),
 	}
 }
@@ -150,8 +169,9 @@ func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
 
 // LoadPretrained fills the backbone from a checkpoint of ours, or a .safetensors or
 // .pth file of another program (weights.Fit), and starts LB and EMA from the units
-// they stand for. It returns what was loaded; less than nine tenths of the backbone
-// is an error.
+// they stand for. A classifier's head is loaded too where it is of as many classes, and
+// stays as drawn where not. It returns what was loaded; less than nine tenths of the
+// backbone, or of a classifier that is there, is an error.
 func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
 	file, err := weights.Open(path)
 	if err != nil {
@@ -160,12 +180,16 @@ func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
 	defer file.Close()
 	var want []weights.Tensor
 	for _, v := range n.Store.Vars() {
-		if strings.HasPrefix(v.Name, n.Model.Prefix) {
+		if strings.HasPrefix(v.Name, n.Model.Prefix) && !strings.HasPrefix(v.Name, manpp.AuxPrefix) {
 			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
 		}
 	}
 	r := file.Fit(want)
-	if err := r.Require(0.9); err != nil {
+	require := r.Require
+	if n.Model.Prefix == "" && !slices.ContainsFunc(r.Mismatched, func(m weights.Mismatch) bool { return !isHead(m.Name) }) {
+		require = r.RequireShare
+	}
+	if err := require(0.9); err != nil {
 		return r, fmt.Errorf("%s: %w", path, err)
 	}
 	if err := file.Fill(r, func(t weights.Tensor) error { return setVar(n.Store, t.Name, t) }); err != nil {
@@ -175,6 +199,16 @@ func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
 		return r, nil
 	}
 	return r, n.Model.CopyClones()
+}
+
+// isHead reports whether a parameter is of a classifier's last layer.
+func isHead(name string) bool {
+	for _, p := range []string{"fc.", "head.", "heads.head."} {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
 }
 
 func setVar(s *nn.Store, name string, t weights.Tensor) error {

@@ -29,7 +29,7 @@ type Outline struct {
 	Memory manpp.Memory `json:"memory"`
 
 	TrainImages  int `json:"train_images"`
-	TrainObjects int `json:"train_objects"` // 0 where every pixel is annotated
+	TrainObjects int `json:"train_objects"` // 0 where every pixel or image is annotated
 	ValImages    int `json:"val_images"`
 	ValObjects   int `json:"val_objects"`
 
@@ -56,7 +56,7 @@ func (r *run) outline() *Outline {
 }
 
 func (o *Outline) describe(d *Network) {
-	o.Backbone, o.Width, o.Strategy = d.Model.Backbone.Name, d.Config.Model.Width, d.Model.Strategy.Name
+	o.Backbone, o.Width, o.Strategy = d.Model.Backbone.Name, Width(d.Config), d.Model.Strategy.Name
 	o.Blocks, o.Cuts, o.Classes = d.Model.Blocks(), d.Cuts(), d.Classes.Len()
 	o.Head = d.Head
 	o.InferenceParameters, o.TrainingParameters = d.Parameters()

@@ -26,7 +26,7 @@ type Segmenter struct {
 // is allocated yet.
 func NewSegmenter(cfg *config.Config, dev device.Device, classes *LabelClasses) (*Segmenter, error) {
 	m, local := cfg.Model.Segmentation, cfg.MANPP
-	body, err := backbone.New(cfg.Model.Backbone, cfg.Model.Width)
+	body, err := newBackbone(cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ type Metric struct {
 	Value float64
 }
 
-// Detail is a task's own summary: *cocoeval.Summary or *iou.Summary. As JSON it is
+// Detail is a task's own summary: *cocoeval.Summary, *iou.Summary or *topk.Summary. As JSON it is
 // what programs read.
 type Detail interface {
 	// Table and ClassTable are for a terminal, WritePlain writes key, tab, value lines

@@ -41,7 +41,7 @@ type Task interface {
 type Split interface {
 	data.Source
 	Classes() Classes
-	// Objects counts what is annotated on all images; 0 where every pixel is.
+	// Objects counts what is annotated on all images; 0 where every pixel or image is.
 	Objects() int
 	// Notes says what reading left out or mended, "" if nothing.
 	Notes() string
@@ -57,7 +57,7 @@ type Classes interface {
 	Diff(o Classes) string
 }
 
-// Model is a network of one task: *Detector or *Segmenter.
+// Model is a network of one task: *Detector, *Segmenter or *Classifier.
 type Model interface {
 	// Net is what does not depend on the task.
 	Net() *Network
@@ -71,7 +71,7 @@ type Model interface {
 }
 
 // Predictor runs a model over whole images, as the recipe's eval section says:
-// *DetectionPredictor or *SegmentationPredictor.
+// *DetectionPredictor, *SegmentationPredictor or *ClassificationPredictor.
 type Predictor interface {
 	// Warm compiles the program of the largest input, so that too little memory
 	// shows before any work: for the images of val, or for one image of the training
@@ -84,7 +84,7 @@ type Predictor interface {
 }
 
 // tasks are all that a recipe can name.
-var tasks = map[string]Task{"detection": detectionTask{}, "segmentation": segmentationTask{}}
+var tasks = map[string]Task{"detection": detectionTask{}, "segmentation": segmentationTask{}, "classification": classificationTask{}}
 
 // TaskOf returns the task that a recipe names.
 func TaskOf(cfg *config.Config) (Task, error) { return taskNamed(cfg.Task) }

@@ -1,0 +1,178 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"manvision/config"
+	"manvision/data"
+	"manvision/data/augment"
+	"manvision/data/cifar"
+	"manvision/data/classes"
+	"manvision/data/imagenet"
+	"manvision/data/stl"
+	"manvision/data/svhn"
+	"manvision/device"
+)
+
+// classificationTask is the Task of classifiers on images with one class each.
+type classificationTask struct{}
+
+// Prepare implements Task: nothing is drawn.
+func (classificationTask) Prepare(context.Context, *config.Config, func(string)) error { return nil }
+
+// Open implements Task: the split is a *ClassSplit.
+func (classificationTask) Open(cfg *config.Config, val bool) (Split, error) {
+	d, s := cfg.Data, cfg.Data.Train
+	if val {
+		s = d.Val
+	}
+	var set *classes.Set
+	var err error
+	switch d.Format {
+	case "cifar10", "cifar100":
+		if set, err = cifar.Open(d.Root, s.Split, cifar.Options{Coarse: d.Classification.Coarse}); err == nil {
+			err = checkCIFAR(cfg, set)
+		}
+	case "svhn":
+		set, err = svhn.Open(d.Root, s.Split)
+	case "stl":
+		set, err = stl.Open(d.Root, s.Split)
+	case "imagenet":
+		set, err = imagenet.Open(d.Root, s.Split, imagenet.Options{AllowEmpty: val})
+	case "folders":
+		set, err = classFolders(d, val)
+	default:
+		err = fmt.Errorf("data.format %q has no classified images", d.Format)
+	}
+	if err != nil {
+		return nil, err
+	}
+	src, err := data.NewClassification(set)
+	if err != nil {
+		return nil, err
+	}
+	return &ClassSplit{src}, nil
+}
+
+// checkCIFAR reports data of the other CIFAR than the recipe names.
+func checkCIFAR(cfg *config.Config, set *classes.Set) error {
+	if want, _ := (classificationTask{}).CountClasses(cfg); len(set.Names) != want {
+		return fmt.Errorf("%s holds %d classes; data.format %s has %d", set.Source, len(set.Names), cfg.Data.Format, want)
+	}
+	return nil
+}
+
+// classFolders lists the images of a recipe's class folders. Validation has the
+// classes of training.
+func classFolders(d config.Data, val bool) (*classes.Set, error) {
+	train := classes.ScanFolders(d.Path(d.Train.Images), classes.FolderOptions{})
+	if err := train.Err(); !val || err != nil {
+		return train, err
+	}
+	set := classes.ScanFolders(d.Path(d.Val.Images), classes.FolderOptions{Classes: train.Folders, AllowEmpty: true})
+	return set, set.Err()
+}
+
+// normal is how pixels are normalised.
+type normal struct {
+	name      string
+	mean, std [3]float32
+}
+
+// normalisation is the one that a recipe asks for.
+func normalisation(d config.Data) normal {
+	name := d.Classification.Normalize
+	if name == "auto" {
+		name = map[string]string{"cifar10": "cifar", "cifar100": "cifar", "svhn": "half", "stl": "half"}[d.Format]
+	}
+	switch name {
+	case "cifar":
+		return normal{name, cifar.Mean, cifar.Std}
+	case "half":
+		return normal{name, [3]float32{0.5, 0.5, 0.5}, [3]float32{0.5, 0.5, 0.5}}
+	}
+	return normal{"imagenet", augment.ImageNetMean, augment.ImageNetStd}
+}
+
+// Loader implements Task.
+func (classificationTask) Loader(cfg *config.Config, augmented bool) data.LoaderConfig {
+	d, k := cfg.Data, cfg.Data.Classification
+	how := normalisation(d)
+	a := augment.Config{Mean: how.mean, Std: how.std}
+	if augmented {
+		a.FlipProb, a.Jitter = d.Flip, jitter(d)
+	}
+	if d.SmallImages() {
+		side := cifar.Side
+		if d.Format == "stl" {
+			side = stl.Side
+		}
+		if augmented && k.Pad > 0 {
+			a.Crop = augment.Crop{W: side, H: side, Pad: k.Pad, Reflect: k.PadMode == "reflect"}
+		}
+		return data.LoaderConfig{Augment: a, Canvases: []data.Canvas{{H: side, W: side}}}
+	}
+	if k.Antialias {
+		a.Interpolation = augment.Antialias
+	}
+	w, h := k.Size[0], k.Size[1]
+	if augmented {
+		a.Part = augment.RandomPart{W: w, H: h, Scale: [2]float64(k.PartScale), Ratio: [2]float64(k.PartRatio)}
+	} else {
+		a.Resize = augment.Resize{ShortSides: []int{k.Resize}, Truncate: true}
+		a.Crop = augment.Crop{W: w, H: h, Center: true}
+	}
+	return data.LoaderConfig{Augment: a, Canvases: []data.Canvas{{H: h, W: w}}}
+}
+
+// ReadClasses implements Task.
+func (classificationTask) ReadClasses(raw json.RawMessage) (Classes, error) {
+	c := new(ClassNames)
+	if err := json.Unmarshal(raw, c); err != nil {
+		return nil, fmt.Errorf("classes: %w", err)
+	}
+	return c, nil
+}
+
+// CountClasses implements Task.
+func (classificationTask) CountClasses(cfg *config.Config) (int, error) {
+	d := cfg.Data
+	switch d.Format {
+	case "cifar10", "svhn", "stl":
+		return 10, nil
+	case "cifar100":
+		if d.Classification.Coarse {
+			return 20, nil
+		}
+		return 100, nil
+	}
+	dir := d.Path(d.Train.Images)
+	if d.Format == "imagenet" {
+		dir = d.Path(d.Train.Split)
+	}
+	if _, err := os.Stat(dir); d.Root == "" || err != nil {
+		return 0, nil
+	}
+	return len(classes.ScanFolders(dir, classes.FolderOptions{AllowEmpty: true}).Names), nil
+}
+
+// Numbered implements Task.
+func (classificationTask) Numbered(n int) Classes {
+	c := &ClassNames{}
+	for i := range n {
+		c.Names = append(c.Names, fmt.Sprint("class ", i))
+	}
+	return c
+}
+
+// Build implements Task: the model is a *Classifier.
+func (classificationTask) Build(cfg *config.Config, dev device.Device, classes Classes) (Model, error) {
+	c, ok := classes.(*ClassNames)
+	if !ok {
+		return nil, fmt.Errorf("a classifier needs class names, got %T", classes)
+	}
+	return NewClassifier(cfg, dev, c)
+}
