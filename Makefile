@@ -82,11 +82,15 @@ demo-segmentation: build
 	echo; echo "picture: $(DEMOSEG)/pictures/sheet.png    curves: $(DEMOSEG)/loss.png    numbers: $(DEMOSEG)/metrics.json"; \
 	exit $$status
 
-# Renews the README's picture from what the last demo left.
+# Renews the README's pictures from what the last demos left.
 picture:
+	@mkdir -p docs
 	bin/predict --checkpoint $(DEMO)/checkpoints/best.safetensors --input 'runs/shapes/val/0000[01][46].jpg' \
 		--gt runs/shapes/annotations/instances_val.json --score 0.4 --out $(DEMO)/readme
-	@mkdir -p docs && cp $(DEMO)/readme/sheet.png docs/demo.png
+	cp $(DEMO)/readme/sheet.png docs/demo.png
+	bin/predict --checkpoint $(DEMOSEG)/checkpoints/best.safetensors --input 'runs/shapes-labels/val/00000[1238].jpg' \
+		--gt runs/shapes-labels/labels/val --out $(DEMOSEG)/readme
+	cp $(DEMOSEG)/readme/sheet.png docs/demo-segmentation.png
 
 # Each timing in turn with its peer's, where the peer is installed (Debian:
 # python3-torch python3-torchvision; pip: pycocotools==2.0.11 for PYCOCO). The
