@@ -1,6 +1,7 @@
 package manpp
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -84,6 +85,9 @@ func TestViTStrategies(t *testing.T) {
 	b, err := backbone.New("vit_ti_16", 12)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if p, err := Published(b, "", 4); err != nil || !slices.Equal(p, Partition{3, 6, 9}) {
+		t.Errorf("four blocks are cut at %v (%v), want three transformer blocks each", p, err)
 	}
 	for _, s := range Strategies() {
 		m := &Model{Backbone: b, Strategy: s}

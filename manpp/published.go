@@ -54,13 +54,16 @@ func every(n ...int) string {
 }
 
 // Published gives the cuts that the papers of MAN++, MAN and InfoPro have for a
-// backbone in k blocks (METHOD §1.4, §1.5): cifar_resnet32 and cifar_resnet110 (their
-// option-A forms too), resnet101, resnet152, resnext101_32x8d. variant is empty, or
-// where the tables differ "balanced" and "balanced-stl" (InfoPro*, ResNet-110) or
-// "infopro" (ResNeXt-101). k is the papers' number, which for 16 and 55 counts the
+// backbone in k blocks (METHOD §1.4 to §1.6): cifar_resnet32 and cifar_resnet110 (their
+// option-A forms too), resnet101, resnet152, resnext101_32x8d, and vision transformers
+// in 4 blocks. variant is empty, or where the tables differ "balanced" and
+// "balanced-stl" (InfoPro*, ResNet-110) or "infopro" (ResNeXt-101). k is the papers' number, which for 16 and 55 counts the
 // stem: these give 15 and 54 blocks. MAN++ for CIFAR makes the stem one more
 // (WithStem).
 func Published(b *backbone.Backbone, variant string, k int) (Partition, error) {
+	if b.ViT != nil && variant == "" && k == 4 {
+		return Stages(b), nil // METHOD §1.6
+	}
 	name := strings.TrimSuffix(b.Name, "_a")
 	if variant != "" {
 		name += " " + variant

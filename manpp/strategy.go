@@ -120,7 +120,7 @@ var (
 
 // Feature is a feature map on its way through the network.
 type Feature struct {
-	Node   *gorgonia.Node // [N,H,W,C]
+	Node   *gorgonia.Node // [N,H,W,C], or tokens [N,T,C] of a vision transformer
 	Stage  int            // backbone stage that made it (1 to 4)
 	Stride int            // pixels of the input between neighbouring cells
 }
