@@ -135,7 +135,8 @@ func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf
 	if err != nil {
 		return PlanOf{}, err
 	}
-	tr, err := NewTrainer(m, max(1, cfg.Train.Steps))
+	// The length of a run in epochs depends on the data; no plan depends on it.
+	tr, err := NewTrainer(m, max(1, cfg.Train.Steps, cfg.Schedule.WarmupSteps+1))
 	if err != nil {
 		return PlanOf{}, err
 	}

@@ -36,8 +36,9 @@ func newModel(s *cli.Streams, run func(context.Context, *modelOptions) error) *c
 		Short: "Evaluate models and result files",
 		Long: `Evaluates a trained model on the validation data of a recipe: a detector by COCO's
 twelve numbers and average precision per class; a segmentation network by mIoU,
-pixel and mean accuracy, and IoU per class. 'eval coco' does the same for the
-results file of any detector, 'eval cityscapes' for label maps.
+pixel and mean accuracy, and IoU per class; a classifier by top-1 and top-5 accuracy,
+in all and per class. 'eval coco' does the same for the results file of any detector,
+'eval cityscapes' for label maps.
 
 A table is printed on a terminal, "key<tab>value" lines with all digits otherwise.
 

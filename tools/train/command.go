@@ -34,8 +34,8 @@ func newCmd(s *cli.Streams, run func(context.Context, *options) error) *cobra.Co
 	cmd := &cobra.Command{
 		Use:   "train --config C.yaml",
 		Short: "Train a model by a recipe",
-		Long: `Trains the model of a recipe, a detector or a segmentation network, block by block
-(or end to end, where the recipe says so), evaluates it, and leaves in the recipe's
+		Long: `Trains the model of a recipe, a detector, a segmentation network or a classifier,
+block by block (or end to end, where the recipe says so), evaluates it, and leaves in the recipe's
 output folder: checkpoints/, the logs log.jsonl, log.csv and metrics.jsonl, the
 curves loss.png, result.json and the resolved recipe config.yaml.
 
@@ -50,7 +50,8 @@ missed; 2 wrong usage, recipe or data.`,
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a --resume
   train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800
   train --config configs/segmentation/cityscapes6.yaml --set data.root=cityscapes
-  train --config configs/segmentation/deeplabv3_r50_manpp_k4.yaml --plan`,
+  train --config configs/segmentation/deeplabv3_r50_manpp_k4.yaml --plan
+  train --config configs/classification/cifar10_resnet32_manpp_k16.yaml --set data.root=cifar10`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {

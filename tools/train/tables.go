@@ -38,7 +38,8 @@ func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Out
 	fmt.Fprintln(out)
 }
 
-// amount tells how much data there is; objects is 0 where every pixel is annotated.
+// amount tells how much data there is; objects is 0 where every pixel or image is
+// annotated.
 func amount(images, objects int) string {
 	if objects == 0 {
 		return fmt.Sprintf("%d images", images)

@@ -19,6 +19,9 @@ import (
 	"manvision/train"
 )
 
+// mostClasses bounds the classes whose numbers are printed at the end of a run.
+const mostClasses = 100
+
 // result is what --json and result.json hold.
 type result struct {
 	Name       string          `json:"name"`
@@ -86,7 +89,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 	case err != nil:
 		r.Status = "failed"
 	default:
-		writeResult(out, terminal, cfg.Task == "segmentation", r)
+		writeResult(out, terminal, cfg.Task != "detection" && outline.Classes <= mostClasses, r)
 		metrics := map[string]float64{}
 		if res.Summary != nil {
 			metrics = res.Summary.Values()
