@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"manvision/arch"
 	"manvision/device"
 	"manvision/device/cpu"
 	"manvision/internal/cli"
@@ -14,6 +16,7 @@ import (
 type options struct {
 	streams    *cli.Streams
 	checkpoint string
+	arch       string // network of torchvision's; "": the checkpoint's own
 	input      string
 	out        string
 	json       string // file, "-" for stdout, "" for none
@@ -34,7 +37,7 @@ func newCmd(s *cli.Streams, run func(context.Context, *options) error) *cobra.Co
 	o := &options{streams: s, open: func(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }}
 	cmd := &cobra.Command{
 		Use:   "predict --checkpoint F --input FILE|FOLDER|PATTERN --out DIR",
-		Short: "Detect objects on images, or label their pixels",
+		Short: "Detect objects on images, label their pixels, or name what is on them",
 		Long: `Looks at images with a trained model and draws what it finds. The checkpoint brings
 everything: the model, how images are prepared, and the names of the classes.
 Where a folder holds no image, those of its subfolders are taken.
@@ -54,12 +57,19 @@ truth and the errors. --json lists each image's classes and their share of it.
 Images are looked at as the recipe's eval.segmentation says; --scales, --flip,
 --window and --stride change that.
 
+With --arch the checkpoint is a file of torchvision's weights (.pth or safetensors)
+for the network of that name, which brings sizes, normalisation and the names of the
+classes; 'data download weights' fetches them. A classifier's pictures have the five
+most probable classes underneath, and --json lists them; each image's first class is
+printed. Networks: ` + strings.Join(arch.Names(), ", ") + `.
+
 Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 		Example: `  predict --checkpoint best.safetensors --input photo.jpg --out found
   predict --checkpoint best.safetensors --input 'photos/*.jpg' --out found --score 0.5
   predict --checkpoint best.safetensors --input val2017 --out found --gt instances_val2017.json --json results.json
   predict --checkpoint city.safetensors --input cityscapes/leftImg8bit/val --gt cityscapes --out found
-  predict --checkpoint city.safetensors --input cityscapes/leftImg8bit/test --out found --scales 0.75,1,1.25 --flip`,
+  predict --checkpoint city.safetensors --input cityscapes/leftImg8bit/test --out found --scales 0.75,1,1.25 --flip
+  predict --arch resnet50 --checkpoint resnet50-0676ba61.pth --input photos --out found --json top5.json`,
 		Args: cli.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.scoreGiven, o.flipGiven = cmd.Flags().Changed("score"), cmd.Flags().Changed("flip")
@@ -80,6 +90,7 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.checkpoint, "checkpoint", "", "checkpoint `file`")
+	f.StringVar(&o.arch, "arch", "", "the checkpoint is torchvision's weights for the network of this `name`")
 	f.StringVar(&o.input, "input", "", "image `file`, folder of images, or quoted pattern")
 	f.StringVar(&o.out, "out", "", "`folder` for the pictures")
 	f.StringVar(&o.json, "json", "", "write the detections in COCO's result form, or what was found on each image, to `file` (- for stdout)")

@@ -45,11 +45,9 @@ func newDetectionWork(s *session) (work, error) {
 func (d *detectionWork) imageIDs(paths []string) ([]int64, error) { return imageIDs(paths, d.gt) }
 
 // predict implements work.
-func (d *detectionWork) predict(ctx context.Context, m *train.Trained, files *train.Files) ([]data.Skip, error) {
-	pred := m.Predictor.(*train.DetectionPredictor)
-	d.ids = m.Model.(*train.Detector).IDs
-	err := pred.Detect(ctx, files, d.picture)
-	return pred.Skipped, err
+func (d *detectionWork) predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error) {
+	d.ids = m.ids
+	return m.detect(ctx, files, d.picture)
 }
 
 // picture draws and keeps what was found on an image.

@@ -1,4 +1,5 @@
-// Command predict detects objects on images, or labels their pixels.
+// Command predict detects objects on images, labels their pixels, or names what is on
+// them.
 package main
 
 import (

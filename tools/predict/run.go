@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"manvision/arch"
 	"manvision/config"
 	"manvision/data"
 	"manvision/data/augment"
@@ -29,7 +30,7 @@ type work interface {
 	// imageIDs gives every file its id and looks whether the ground truth knows it.
 	imageIDs(paths []string) ([]int64, error)
 	// predict draws what m finds on the files and returns those it left out.
-	predict(ctx context.Context, m *train.Trained, files *train.Files) ([]data.Skip, error)
+	predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error)
 	// sheet lays the first pictures out.
 	sheet() (image.Image, error)
 	// writeJSON writes what --json asks for; skipped are the files left out.
@@ -56,7 +57,20 @@ func newWork(s *session, classes train.Classes) (work, error) {
 }
 
 func run(ctx context.Context, o *options) error {
-	cfg, classes, err := train.RecipeOf(o.checkpoint)
+	var cfg *config.Config
+	var classes train.Classes
+	var network *arch.Arch // nil: the checkpoint's own
+	var err error
+	if o.arch != "" {
+		a, wrong := arch.Find(o.arch)
+		if wrong != nil {
+			return cli.Usage("--arch: %w", wrong)
+		}
+		network = &a
+		cfg, err = archConfig(a)
+	} else {
+		cfg, classes, err = train.RecipeOf(o.checkpoint)
+	}
 	if err != nil {
 		return cli.Input(err)
 	}
@@ -68,7 +82,12 @@ func run(ctx context.Context, o *options) error {
 		cfg.Threads = o.threads
 	}
 	s := &session{o: o, cfg: cfg, names: map[string]string{}}
-	w, err := newWork(s, classes)
+	var w work
+	if network != nil {
+		w, err = archWork(s, *network)
+	} else {
+		w, err = newWork(s, classes)
+	}
 	if err != nil {
 		return err
 	}
@@ -100,11 +119,16 @@ func run(ctx context.Context, o *options) error {
 		return err
 	}
 	defer dev.Close()
-	m, err := train.LoadModel(cfg, dev, classes, o.checkpoint)
+	var m *loaded
+	if network != nil {
+		m, err = loadArch(*network, o, dev)
+	} else {
+		m, err = loadCheckpoint(cfg, dev, classes, o.checkpoint)
+	}
 	if err != nil {
 		return cli.Input(err)
 	}
-	defer m.Close()
+	defer m.close()
 	start := time.Now()
 	count := progress.Count(o.streams.Err, o.streams.ErrTerminal, "images")
 	s.step = func() {

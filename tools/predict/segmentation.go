@@ -150,16 +150,14 @@ func (w *segmentationWork) imageIDs(paths []string) ([]int64, error) {
 }
 
 // predict implements work.
-func (w *segmentationWork) predict(ctx context.Context, m *train.Trained, files *train.Files) ([]data.Skip, error) {
+func (w *segmentationWork) predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error) {
 	if err := os.MkdirAll(filepath.Join(w.o.out, labelFolder), 0o777); err != nil {
 		return nil, cli.Input(err)
 	}
-	pred := m.Predictor.(*train.SegmentationPredictor)
-	err := pred.Segment(ctx, files, func(i int, labels []uint8) error {
+	return m.segment(ctx, files, func(i int, labels []uint8) error {
 		width, height := files.Size(i)
 		return w.picture(files.Item(i).Path, width, height, labels)
 	})
-	return pred.Skipped, err
 }
 
 // picture writes and draws the label map of an image.
