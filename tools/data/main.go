@@ -1,4 +1,4 @@
-// Command data makes, checks and shows data sets.
+// Command data makes, checks and shows data sets, and fetches pretrained weights.
 package main
 
 import (
@@ -34,7 +34,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := &cobra.Command{
 		Use:           "data",
-		Short:         "Make, check and show data sets",
+		Short:         "Make, check and show data sets, fetch pretrained weights",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -51,7 +51,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newShapesCmd(runShapes), newCheckCmd(runCheck), newBrowseCmd(runBrowse))
+	root.AddCommand(newShapesCmd(runShapes), newCheckCmd(runCheck), newBrowseCmd(runBrowse), newDownloadCmd(runDownload))
 	for _, c := range root.Commands() {
 		inner := c.Args
 		c.Args = func(cmd *cobra.Command, args []string) error {
@@ -72,7 +72,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2
 	case unknownCommand(root, args):
-		fmt.Fprintf(stderr, "error: %v; commands: shapes, check, browse\n", err)
+		fmt.Fprintf(stderr, "error: %v; commands: shapes, check, browse, download\n", err)
 		return 2
 	}
 	fmt.Fprintln(stderr, "error:", err)
