@@ -60,7 +60,7 @@ func ourName(name string, m *manpp.Model) string {
 // with DGL heads and MAN++: three optimizer steps and an evaluation
 // (internal/golden/testdata/README.md). On the reference device in float64 within
 // 1e-9; on oneDNN in float32 within ten times the deviation of the release's own
-// float32 run, in one of four thread counts (see TestGoldenRetinaNet for why).
+// float32 run, in one of four thread counts (see golden.OnThreads).
 func TestGoldenCIFAR(t *testing.T) {
 	goldens(t, cifarPort, "resnet20", "resnet32", "resnet44", "resnet56", "resnet110")
 }
@@ -78,57 +78,22 @@ func goldens(t *testing.T, makePort func(*testing.T, golden.Config, *nn.Store) p
 		t.Run(f.Name+"/ref", func(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
-			d := &deviations{}
-			trajectory(t, f, dev, makePort, golden.Deviation{Losses: []float64{1e-9}, Grads: 1e-9, ParamsAfter: 1e-9, BuffersAfter: 1e-9, Eval: 1e-9}, d)
-			d.report(t)
+			d := &golden.Deviations{}
+			trajectory(t, f, dev, makePort, golden.Within(1e-9), d)
+			d.Report(t)
 		})
 		t.Run(f.Name+"/onednn", func(t *testing.T) {
-			r := f.Deviation
-			tol := golden.Deviation{Grads: 10 * r.Grads, ParamsAfter: 10 * r.ParamsAfter, BuffersAfter: 10 * r.BuffersAfter, Eval: 10 * r.Eval}
-			for _, l := range r.Losses {
-				tol.Losses = append(tol.Losses, 10*l)
-			}
-			var d *deviations
-			for threads := 1; threads <= 4 && (d == nil || d.beyond > 0); threads++ {
-				d = &deviations{}
+			golden.OnThreads(t, func(threads int, d *golden.Deviations) {
 				dev, err := cpu.New(cpu.Options{Threads: threads})
 				if err != nil {
 					t.Fatal(err)
 				}
-				trajectory(t, f, dev, makePort, tol, d)
+				trajectory(t, f, dev, makePort, f.Deviation.Times(10), d)
 				if err := dev.Close(); err != nil {
 					t.Error(err)
 				}
-				t.Logf("%d threads: %d beyond their tolerance", threads, d.beyond)
-			}
-			d.report(t)
+			})
 		})
-	}
-}
-
-// deviations collects what a run was off by.
-type deviations struct {
-	lines  []string
-	beyond int // how many are beyond their tolerance
-}
-
-func (d *deviations) check(what string, got, tol float64) {
-	line := fmt.Sprintf("%s: %.2g (within %.2g)", what, got, tol)
-	if !(got <= tol) {
-		line += " BEYOND"
-		d.beyond++
-	}
-	d.lines = append(d.lines, line)
-}
-
-func (d *deviations) report(t *testing.T) {
-	t.Helper()
-	for _, line := range d.lines {
-		if strings.HasSuffix(line, "BEYOND") {
-			t.Error(line)
-		} else {
-			t.Log(line)
-		}
 	}
 }
 
@@ -151,7 +116,7 @@ func cifarPort(t *testing.T, c golden.Config, store *nn.Store) port {
 	}
 }
 
-func trajectory(t *testing.T, f *golden.File, dev device.Device, makePort func(*testing.T, golden.Config, *nn.Store) port, tol golden.Deviation, d *deviations) {
+func trajectory(t *testing.T, f *golden.File, dev device.Device, makePort func(*testing.T, golden.Config, *nn.Store) port, tol golden.Deviation, d *golden.Deviations) {
 	c := f.Config
 	store := nn.NewStore(dev, 1)
 	defer store.Free()
@@ -222,7 +187,7 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, makePort func(*
 		for j, w := range want.Losses.Blocks {
 			worst, top = max(worst, math.Abs(r.Blocks[j].Loss-w)), max(top, math.Abs(w))
 		}
-		d.check(fmt.Sprintf("losses of step %d", i+1), worst/top, tol.Losses[min(i, len(tol.Losses)-1)])
+		d.Check(fmt.Sprintf("losses of step %d", i+1), worst/top, tol.Losses[min(i, len(tol.Losses)-1)])
 		if i > 0 {
 			continue
 		}
@@ -266,12 +231,12 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, makePort func(*
 			worst, top = max(worst, math.Abs(logits[i*c.Classes+k]-w)), max(top, math.Abs(w))
 		}
 	}
-	d.check("evaluation", worst/top, tol.Eval)
+	d.Check("evaluation", worst/top, tol.Eval)
 }
 
 // compareAll compares l2 norms and probes of a group of tensors, relative to each
 // one's l2, at least 1e-3 of the group's largest (golden README).
-func compareAll(d *deviations, what string, want map[string]golden.Tensor, seed uint64, tol float64, get func(string, int) []float64) {
+func compareAll(d *golden.Deviations, what string, want map[string]golden.Tensor, seed uint64, tol float64, get func(string, int) []float64) {
 	largest := 0.0
 	for _, w := range want {
 		largest = max(largest, w.L2)
@@ -284,7 +249,7 @@ func compareAll(d *deviations, what string, want map[string]golden.Tensor, seed 
 			worst, at = off, name
 		}
 	}
-	d.check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
+	d.Check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
 }
 
 // nhwc turns [n,c,hw] into [n,hw,c].

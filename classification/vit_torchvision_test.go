@@ -73,8 +73,8 @@ func TestTorchvisionViT(t *testing.T) {
 		t.Fatal(err)
 	}
 	const accepted = 1e-10
-	d := &deviations{}
-	d.check("loss", math.Abs(r.Loss()-want.Losses.Blocks[0])/want.Losses.Blocks[0], accepted)
+	d := &golden.Deviations{}
+	d.Check("loss", math.Abs(r.Loss()-want.Losses.Blocks[0])/want.Losses.Blocks[0], accepted)
 	compareAll(d, "gradients", want.Grads, c.Seed, accepted, func(name string, n int) []float64 {
 		x := make([]float64, n)
 		if err := opt.Grad(name).Download(x); err != nil {
@@ -100,6 +100,6 @@ func TestTorchvisionViT(t *testing.T) {
 			worst, top = max(worst, math.Abs(logits[i*c.Classes+k]-w)), max(top, math.Abs(w))
 		}
 	}
-	d.check("logits", worst/top, accepted)
-	d.report(t)
+	d.Check("logits", worst/top, accepted)
+	d.Report(t)
 }

@@ -52,76 +52,32 @@ func ourName(name string) string {
 // TestGoldenRetinaNet reproduces the official release's COCO trajectories: three
 // optimizer steps and an evaluation (internal/golden/testdata/README.md). On the
 // reference device in float64 within 1e-6, on oneDNN in float32 within ten times
-// the deviation of the release's own float32 run.
-//
-// In float32 a value within rounding of zero may fall on either side of a ReLU,
-// and one such flip moves a gradient by more than ten times a deviation measured
-// without any. Which values flip depends on the order of sums, that is on the
-// number of threads. A fault of the port shows in every order: so on oneDNN one of
-// four thread counts must be within the tolerance in everything.
+// the deviation of the release's own float32 run (see golden.OnThreads).
 func TestGoldenRetinaNet(t *testing.T) {
 	for _, f := range golden.Load(t, "retinanet") {
 		t.Run(f.Name+"/ref", func(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
-			d := &deviations{}
-			trajectory(t, f, dev, golden.Deviation{Losses: []float64{1e-6}, Grads: 1e-6, ParamsAfter: 1e-6, BuffersAfter: 1e-6, Eval: 1e-6}, d)
-			d.report(t)
+			d := &golden.Deviations{}
+			trajectory(t, f, dev, golden.Within(1e-6), d)
+			d.Report(t)
 		})
 		t.Run(f.Name+"/onednn", func(t *testing.T) {
-			r := f.Deviation
-			tol := golden.Deviation{Grads: 10 * r.Grads, ParamsAfter: 10 * r.ParamsAfter, BuffersAfter: 10 * r.BuffersAfter, Eval: 10 * r.Eval}
-			for _, l := range r.Losses {
-				tol.Losses = append(tol.Losses, 10*l)
-			}
-			var d *deviations
-			for threads := 1; threads <= 4 && (d == nil || d.beyond > 0); threads++ {
-				d = &deviations{}
-				t.Logf("%d threads:", threads)
+			golden.OnThreads(t, func(threads int, d *golden.Deviations) {
 				dev, err := cpu.New(cpu.Options{Threads: threads})
 				if err != nil {
 					t.Fatal(err)
 				}
-				trajectory(t, f, dev, tol, d)
+				trajectory(t, f, dev, f.Deviation.Times(10), d)
 				if err := dev.Close(); err != nil {
 					t.Error(err)
 				}
-				for _, line := range d.lines {
-					t.Log(line)
-				}
-			}
-			d.report(t)
+			})
 		})
 	}
 }
 
-// deviations collects what a run was off by.
-type deviations struct {
-	lines  []string
-	beyond int // how many are beyond their tolerance
-}
-
-func (d *deviations) check(what string, got, tol float64) {
-	line := fmt.Sprintf("%s: %.2g (within %.2g)", what, got, tol)
-	if !(got <= tol) {
-		line += " BEYOND"
-		d.beyond++
-	}
-	d.lines = append(d.lines, line)
-}
-
-func (d *deviations) report(t *testing.T) {
-	t.Helper()
-	for _, line := range d.lines {
-		if strings.HasSuffix(line, "BEYOND") {
-			t.Error(line)
-		} else {
-			t.Log(line)
-		}
-	}
-}
-
-func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Deviation, d *deviations) {
+func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Deviation, d *golden.Deviations) {
 	c := f.Config
 	store := nn.NewStore(dev, 1)
 	defer store.Free()
@@ -185,8 +141,8 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 		for j := range got {
 			worst, top = max(worst, math.Abs(got[j]-expect[j])), max(top, math.Abs(expect[j]))
 		}
-		d.check(fmt.Sprintf("losses of step %d", i+1), worst/top, tol.Losses[min(i, len(tol.Losses)-1)])
-		d.check(fmt.Sprintf("gradient norm of step %d", i+1), math.Abs(r.GradNorm-want.GradNorm)/want.GradNorm, tol.Grads)
+		d.Check(fmt.Sprintf("losses of step %d", i+1), worst/top, tol.Losses[min(i, len(tol.Losses)-1)])
+		d.Check(fmt.Sprintf("gradient norm of step %d", i+1), math.Abs(r.GradNorm-want.GradNorm)/want.GradNorm, tol.Grads)
 		if i == 0 {
 			compareAll(d, "gradients", want.Grads, c.Seed, tol.Grads, func(name string, n int) []float64 {
 				g := opt.Grad(ourName(name))
@@ -235,7 +191,7 @@ func trajectory(t *testing.T, f *golden.File, dev device.Device, tol golden.Devi
 
 // compareAll compares l2 norms and probes of a group of tensors, relative to each
 // one's l2, at least 1e-3 of the group's largest (golden README).
-func compareAll(d *deviations, what string, want map[string]golden.Tensor, seed uint64, tol float64, get func(string, int) []float64) {
+func compareAll(d *golden.Deviations, what string, want map[string]golden.Tensor, seed uint64, tol float64, get func(string, int) []float64) {
 	largest := 0.0
 	for _, w := range want {
 		largest = max(largest, w.L2)
@@ -248,7 +204,7 @@ func compareAll(d *deviations, what string, want map[string]golden.Tensor, seed 
 			worst, at = off, name
 		}
 	}
-	d.check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
+	d.Check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
 }
 
 // nhwc turns [n,c,hw] into [n,hw,c].

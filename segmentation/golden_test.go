@@ -56,7 +56,7 @@ type reference struct {
 // device in float64; losses and the gradients' norms within 1e-4 on oneDNN in
 // float32. There one of four thread counts must be, since a value within rounding of
 // zero may fall on either side of a ReLU and which ones do depends on the order of
-// sums (see detection's TestGoldenRetinaNet). The whole ResNet-50 has so many such
+// sums (see golden.OnThreads). The whole ResNet-50 has so many such
 // values that PyTorch's own float32 is off by 4e-3: where it strays, ten times its
 // deviation is allowed.
 func TestGoldenSegmentation(t *testing.T) {
@@ -77,15 +77,14 @@ func TestGoldenSegmentation(t *testing.T) {
 		t.Run(name+"/ref", func(t *testing.T) {
 			dev := ref.New()
 			defer dev.Close()
-			d := &deviations{losses: 1e-9, norms: 1e-9, rest: 1e-9}
+			d := &deviations{losses: 1e-9, norms: 1e-9, rest: 1e-9, Deviations: &golden.Deviations{}}
 			step(t, &r, dev, d)
-			d.report(t)
+			d.Report(t)
 		})
 		t.Run(name+"/onednn", func(t *testing.T) {
-			var d *deviations
-			for threads := 1; threads <= 4 && (d == nil || d.beyond > 0); threads++ {
+			golden.OnThreads(t, func(threads int, all *golden.Deviations) {
 				f := r.Deviation
-				d = &deviations{losses: 1e-4, norms: max(1e-4, 10*f.Norms), rest: max(1e-4, 10*f.Buffers, 10*f.Eval), coarse: true}
+				d := &deviations{losses: 1e-4, norms: max(1e-4, 10*f.Norms), rest: max(1e-4, 10*f.Buffers, 10*f.Eval), coarse: true, Deviations: all}
 				dev, err := cpu.New(cpu.Options{Threads: threads})
 				if err != nil {
 					t.Fatal(err)
@@ -94,9 +93,7 @@ func TestGoldenSegmentation(t *testing.T) {
 				if err := dev.Close(); err != nil {
 					t.Error(err)
 				}
-				t.Logf("%d threads:\n%s", threads, strings.Join(d.lines, "\n"))
-			}
-			d.report(t)
+			})
 		})
 	}
 }
@@ -105,28 +102,7 @@ func TestGoldenSegmentation(t *testing.T) {
 type deviations struct {
 	losses, norms, rest float64 // tolerances
 	coarse              bool    // gradients by their norms alone
-	lines               []string
-	beyond              int
-}
-
-func (d *deviations) check(what string, got, tol float64) {
-	line := fmt.Sprintf("%s: %.2g (within %.2g)", what, got, tol)
-	if !(got <= tol) {
-		line += " BEYOND"
-		d.beyond++
-	}
-	d.lines = append(d.lines, line)
-}
-
-func (d *deviations) report(t *testing.T) {
-	t.Helper()
-	for _, line := range d.lines {
-		if strings.HasSuffix(line, "BEYOND") {
-			t.Error(line)
-		} else {
-			t.Log(line)
-		}
-	}
+	*golden.Deviations
 }
 
 // compare holds a group of tensors against l2 norms and probes, relative to each
@@ -147,7 +123,7 @@ func (d *deviations) compare(what string, want map[string]golden.Tensor, seed ui
 			worst, at = off, name
 		}
 	}
-	d.check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
+	d.Check(fmt.Sprintf("%s (%d tensors, worst %s)", what, len(want), at), worst, tol)
 }
 
 func step(t *testing.T, r *reference, dev device.Device, d *deviations) {
@@ -215,7 +191,7 @@ func step(t *testing.T, r *reference, dev device.Device, d *deviations) {
 			t.Fatalf("block %d has losses %v, want %v", j+1, got, want)
 		}
 		for i := range want {
-			d.check(fmt.Sprintf("loss %d of block %d", i+1, j+1), math.Abs(got[i]-want[i])/want[i], d.losses)
+			d.Check(fmt.Sprintf("loss %d of block %d", i+1, j+1), math.Abs(got[i]-want[i])/want[i], d.losses)
 		}
 	}
 	for _, v := range m.Store.Vars() {
