@@ -57,6 +57,9 @@ func (c *Config) checkClassification(fault func(key, format string, args ...any)
 			fault("train.batch", "train.batch is 1; local head %s compares or norms the images of a batch and needs at least 2", head)
 		}
 	}
+	if c.Train.Mixup > 0 && m.Strategy != "e2e" && (l.Contrast || c.LocalHead() == "predsim") {
+		fault("train.mixup", "train.mixup: mixed images have no class that contrastive and similarity losses could compare; set it to 0")
+	}
 	switch m.Partition {
 	case "published":
 		if m.Strategy != "e2e" && m.Blocks == 0 {

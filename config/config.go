@@ -232,6 +232,9 @@ type Train struct {
 	CheckpointEvery int `yaml:"checkpoint_every" min:"0" max:"1000000000"` // steps; 0: at the end only
 	LogEvery        int `yaml:"log_every" min:"1" max:"1000000000"`        // steps
 	Keep            int `yaml:"keep" min:"1" max:"10000"`                  // checkpoints beside best and last
+
+	WeightEMA float64 `yaml:"weight_ema" min:"0" below:"1"` // 0: none
+	Mixup     float64 `yaml:"mixup" min:"0" max:"100"`      // 0: none
 }
 
 // Eval describes how raw predictions become results.

@@ -23,7 +23,7 @@ var taskKeys = map[string][]string{
 	},
 	"classification": {
 		"model.classification", "manpp.classification", "manpp.published", "manpp.stem", "data.train.split", "data.val.split", "data.classification",
-		"eval.batch",
+		"eval.batch", "train.mixup",
 	},
 }
 

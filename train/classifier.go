@@ -68,7 +68,12 @@ func (c *Classifier) NewHeads(n, h, w int) (manpp.Heads, error) {
 
 // SetTargets implements Model.
 func (c *Classifier) SetTargets(h manpp.Heads, b *data.Batch, _ map[string]bool) error {
-	return classification.TargetsOf(h).Set(b.Classes, b.Images)
+	t := classification.TargetsOf(h)
+	if alpha := c.Config.Train.Mixup; alpha > 0 {
+		others, shares := mixup(b, c.Config.Seed, alpha)
+		return t.SetMixed(b.Classes, others, shares, b.Images)
+	}
+	return t.Set(b.Classes, b.Images)
 }
 
 // NewPredictor implements Model.

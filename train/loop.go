@@ -72,6 +72,7 @@ type run struct {
 	source  Split
 	val     Split
 	pred    Predictor
+	average *average // nil: the run has none
 	folder  *weights.Folder
 	logs    *logs
 	skip    map[string]bool
@@ -198,7 +199,7 @@ func (r *run) initialise() error {
 			return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, "checkpoints"))
 		}
 		var err error
-		if r.step, err = r.model.Net().resume(r.tr, last); err != nil {
+		if r.step, r.average, err = r.model.Net().resume(r.tr, last); err != nil {
 			return err
 		}
 		r.saved, r.path = r.step, last
@@ -217,6 +218,11 @@ func (r *run) initialise() error {
 			return err
 		}
 		r.o.Say(fmt.Sprintf("%s:\n%s", r.cfg.Model.Pretrained, rep))
+	}
+	if decay := r.cfg.Train.WeightEMA; decay > 0 {
+		var err error
+		r.average, err = newAverage(r.model.Net().Store, decay)
+		return err
 	}
 	return nil
 }
@@ -299,11 +305,11 @@ func (r *run) train(b *data.Batch, detail bool) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Input.Upload(b.Images); err != nil {
-		return err
-	}
 	if err := r.model.SetTargets(s.Heads, b, r.skip); err != nil {
 		return fmt.Errorf("targets of %s: %w", b.Samples[0].File, err)
+	}
+	if err := s.Input.Upload(b.Images); err != nil {
+		return err
 	}
 	if err := r.tr.Run(s, r.step, r.skip, detail, &r.report); err != nil {
 		names := make([]string, len(b.Samples))
@@ -311,6 +317,9 @@ func (r *run) train(b *data.Batch, detail bool) error {
 			names[i] = filepath.Base(sample.File)
 		}
 		return fmt.Errorf("%w: images %v: %w", errDiverged, names, err)
+	}
+	if r.average != nil {
+		return r.average.update(r.step)
 	}
 	return nil
 }
@@ -341,7 +350,11 @@ func (r *run) evaluate(ctx context.Context) error {
 		r.model.Net().Store.FreeFolded() // training has no use for them
 		r.evalTime += time.Since(start)
 	}()
-	s, err := r.pred.Score(ctx, r.val, nil)
+	var s *Summary
+	err := r.averaged(func() (err error) {
+		s, err = r.pred.Score(ctx, r.val, nil)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
 	}
@@ -357,11 +370,28 @@ func (r *run) evaluate(ctx context.Context) error {
 	return r.appendMetrics()
 }
 
+// averaged calls do with the weights' average in their place, if the run has one.
+func (r *run) averaged(do func() error) error {
+	if r.average == nil {
+		return do()
+	}
+	if err := r.average.swapIn(); err != nil {
+		return err
+	}
+	return errors.Join(do(), r.average.swapOut())
+}
+
 func (r *run) save() error {
 	epoch := r.step / r.loader.StepsPerEpoch()
 	start := time.Now()
 	defer func() { r.saveTime += time.Since(start) }()
-	c, err := r.model.Net().checkpoint(r.tr, r.step, epoch, r.metrics, r.score)
+	var c *weights.Checkpoint
+	err := r.averaged(func() (err error) {
+		if c, err = r.model.Net().checkpoint(r.tr, r.step, epoch, r.metrics, r.score); err == nil && r.average != nil {
+			r.average.keep(c)
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

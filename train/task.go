@@ -64,7 +64,8 @@ type Model interface {
 	// NewHeads makes the heads for training on images [n,h,w,3].
 	NewHeads(n, h, w int) (manpp.Heads, error)
 	// SetTargets puts a batch's targets into heads that NewHeads made, and says in skip
-	// which parameters get no gradient from it (manpp.Skipper).
+	// which parameters get no gradient from it (manpp.Skipper). It may change the
+	// batch's images, which the network sees afterwards.
 	SetTargets(h manpp.Heads, b *data.Batch, skip map[string]bool) error
 	// NewPredictor returns a predictor that works in the given arenas (nil: own ones).
 	NewPredictor(input, arena *exec.Arena) (Predictor, error)
