@@ -57,6 +57,12 @@ func runModel(ctx context.Context, o *modelOptions) error {
 	case err != nil:
 		return err
 	}
+	return o.finish(s, found, start)
+}
+
+// finish prints and writes the result of an evaluation.
+func (o *modelOptions) finish(s *train.Summary, found []coco.Result, start time.Time) error {
+	news := func(text string) { fmt.Fprintln(o.streams.Err, text) }
 	for _, w := range s.Warnings {
 		news("warning: " + w)
 	}
