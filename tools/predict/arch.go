@@ -46,6 +46,24 @@ func loadCheckpoint(cfg *config.Config, dev device.Device, classes train.Classes
 			err := p.Segment(ctx, src, each)
 			return p.Skipped, err
 		}
+	case *train.ClassificationPredictor:
+		for i := range classes.Len() {
+			l.names = append(l.names, classes.Name(i))
+		}
+		l.classify = func(ctx context.Context, src data.Source, each func(i int, logits []float32) error) ([]data.Skip, error) {
+			err := p.Classify(ctx, src, func(b *data.Batch, logits []float32) error {
+				for i, s := range b.Samples {
+					if s.Replaces >= 0 { // stands in for a bad image
+						continue
+					}
+					if err := each(s.Index, logits[i*len(l.names):][:len(l.names)]); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+			return p.Skipped, err
+		}
 	default:
 		m.Close()
 		return nil, fmt.Errorf("%s: pictures of a %s model cannot be drawn", path, cfg.Task)

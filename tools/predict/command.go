@@ -57,11 +57,12 @@ truth and the errors. --json lists each image's classes and their share of it.
 Images are looked at as the recipe's eval.segmentation says; --scales, --flip,
 --window and --stride change that.
 
+A classifier's pictures have the five most probable classes underneath, and --json
+lists them; each image's first class is printed.
+
 With --arch the checkpoint is a file of torchvision's weights (.pth or safetensors)
 for the network of that name, which brings sizes, normalisation and the names of the
-classes; 'data download weights' fetches them. A classifier's pictures have the five
-most probable classes underneath, and --json lists them; each image's first class is
-printed. Networks: ` + strings.Join(arch.Names(), ", ") + `.
+classes; 'data download weights' fetches them. Networks: ` + strings.Join(arch.Names(), ", ") + `.
 
 Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 		Example: `  predict --checkpoint best.safetensors --input photo.jpg --out found

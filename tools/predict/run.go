@@ -53,6 +53,12 @@ func newWork(s *session, classes train.Classes) (work, error) {
 	if labels, ok := classes.(*train.LabelClasses); ok {
 		return newSegmentationWork(s, labels)
 	}
+	if _, ok := classes.(*train.ClassNames); ok {
+		if name := s.o.viewFlag(); name != "" {
+			return nil, cli.Usage("--%s is for segmentation networks; %s is a classifier", name, s.o.checkpoint)
+		}
+		return newClassificationWork(s)
+	}
 	return newDetectionWork(s)
 }
 
