@@ -89,6 +89,7 @@ type MANPP struct {
 	Stem           bool     `yaml:"stem"`                                                // whether the stem is a block of its own
 	Cuts           []string `yaml:"cuts,flow"`                                           // names of the last unit of each block but the final one
 	Blocks         int      `yaml:"blocks" min:"0" max:"256"`                            // K; 0: whatever the partition gives
+	MemoryLimit    string   `yaml:"memory_limit"`                                        // such as 8GiB; empty: none
 	EMAMomentum    float64  `yaml:"ema_momentum" min:"0" max:"1"`
 	SDecay         bool     `yaml:"s_decay"`
 	Quirks         string   `yaml:"quirks" enum:"fixed,released"`

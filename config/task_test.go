@@ -160,6 +160,8 @@ func TestClassificationFaults(t *testing.T) {
 		{"temperature", little, "manpp.classification.temperature=0.5", "temperature has no effect without manpp.classification.contrast"},
 		{"depth", little + "manpp: {strategy: infopro}\n", "manpp.classification.depth=2", "depth has no effect with strategy infopro"},
 		{"head of ViT", vit, "manpp.classification.head=1c2f", "local head 1c2f does not go with backbone vit_ti_16"},
+		{"limit", little + "manpp: {partition: balanced}\n", "manpp.memory_limit=much", `manpp.memory_limit: "much" is no amount of memory`},
+		{"limit and cuts", little, "manpp.memory_limit=1GiB", "manpp.memory_limit chooses the number of blocks"},
 		{"mixup of boxes", city, "train.mixup=1", "train.mixup has no effect with task segmentation"},
 		{"mixup and similarity", little + "manpp: {strategy: predsim}\n", "train.mixup=1", "mixed images have no class"},
 		{"token", little, "manpp.classification.head=token", "local head token does not go with backbone cifar_resnet32"},

@@ -127,6 +127,7 @@ func (c *Config) checkModel(fault func(key, format string, args ...any)) {
 	if w := c.Model.Width; w > 0 && w < 4 {
 		fault("model.width", "model.width is %d; it must be at least 4, or 0 for the published width", w)
 	}
+	c.checkMemoryLimit(fault)
 	m := c.MANPP
 	if (m.Partition == "cuts") != (len(m.Cuts) > 0) {
 		fault("manpp.cuts", `manpp.partition is %q with %d cuts; list manpp.cuts for partition "cuts" and only there`, m.Partition, len(m.Cuts))
@@ -143,8 +144,8 @@ func (c *Config) checkModel(fault func(key, format string, args ...any)) {
 	case m.Strategy == "e2e":
 	case m.Blocks == 1:
 		fault("manpp.blocks", `manpp.blocks is 1; for one block set manpp.strategy to "e2e"`)
-	case m.Partition == "balanced" && m.Blocks == 0:
-		fault("manpp.blocks", `manpp.blocks is 0; partition "balanced" needs the number of blocks`)
+	case m.Partition == "balanced" && m.Blocks == 0 && m.MemoryLimit == "":
+		fault("manpp.blocks", `manpp.blocks is 0; partition "balanced" needs the number of blocks, or manpp.memory_limit`)
 	case m.Partition == "stages" && m.Blocks != 0 && m.Blocks != c.stageBlocks():
 		fault("manpp.blocks", `manpp.blocks is %d; partition "stages" gives %d blocks (use "balanced" for another number)`, m.Blocks, c.stageBlocks())
 	case m.Partition == "cuts" && m.Blocks != 0 && m.Blocks != len(m.Cuts)+1:

@@ -158,6 +158,9 @@ func (r *run) open(ctx context.Context) error {
 		return errors.Join(err, dev.Close())
 	}
 	r.model = model
+	if note := model.Net().Note; note != "" {
+		r.o.Say(note)
+	}
 	if r.tr, err = NewTrainer(r.model, int(r.total)); err != nil {
 		return err
 	}

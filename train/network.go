@@ -26,6 +26,8 @@ type Network struct {
 	Details []string
 	// Head is the network's own head, in words.
 	Head string
+	// Note says what was chosen for the recipe, empty where nothing was.
+	Note string
 }
 
 // headsOf makes a task's heads of a model for images [n,h,w,3].
@@ -53,7 +55,16 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	model.Depth = cfg.MANPP.Classification.Depth
 	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
 	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
-	if strategy.Local {
+	switch {
+	case strategy.Local && cfg.MANPP.MemoryLimit != "":
+		limit, err := config.ParseBytes(cfg.MANPP.MemoryLimit)
+		if err == nil {
+			err = n.within(limit, heads)
+		}
+		if err != nil {
+			return nil, err
+		}
+	case strategy.Local:
 		if model.Partition, err = n.partition(heads); err != nil {
 			return nil, err
 		}

@@ -91,6 +91,7 @@ type MemoryPlan struct {
 	Classes  int    `json:"classes"`
 	EndToEnd PlanOf `json:"end_to_end"`
 	Recipe   PlanOf `json:"recipe"`
+	Note     string `json:"note,omitempty"` // what was chosen for the recipe
 	// Ratio is the recipe's total over that of end-to-end training.
 	Ratio float64 `json:"ratio"`
 }
@@ -114,40 +115,40 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 	}
 	p := &MemoryPlan{Name: cfg.Name, Device: dev.Name(), Threads: dev.Threads(), Input: [3]int{n, h, w}, Classes: classes}
 	var err error
-	if p.Recipe, err = planOf(cfg, dev, classes, n, h, w); err != nil {
+	if p.Recipe, p.Note, err = planOf(cfg, dev, classes, n, h, w); err != nil {
 		return nil, err
 	}
 	whole := *cfg
 	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0
-	if p.EndToEnd, err = planOf(&whole, dev, classes, n, h, w); err != nil {
+	if p.EndToEnd, _, err = planOf(&whole, dev, classes, n, h, w); err != nil {
 		return nil, err
 	}
 	p.Ratio = float64(p.Recipe.Total) / float64(p.EndToEnd.Total)
 	return p, nil
 }
 
-func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf, error) {
+func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf, string, error) {
 	task, err := TaskOf(cfg)
 	if err != nil {
-		return PlanOf{}, err
+		return PlanOf{}, "", err
 	}
 	m, err := task.Build(cfg, dev, task.Numbered(classes))
 	if err != nil {
-		return PlanOf{}, err
+		return PlanOf{}, "", err
 	}
 	// The length of a run in epochs depends on the data; no plan depends on it.
 	tr, err := NewTrainer(m, max(1, cfg.Train.Steps, cfg.Schedule.WarmupSteps+1))
 	if err != nil {
-		return PlanOf{}, err
+		return PlanOf{}, "", err
 	}
 	defer tr.Close()
 	s, err := tr.Steps(n, h, w)
 	if err != nil {
-		return PlanOf{}, err
+		return PlanOf{}, "", err
 	}
 	d := m.Net()
 	o := PlanOf{Strategy: d.Model.Strategy.Name, Cuts: d.Cuts(), Memory: tr.Memory(s)}
 	o.InferenceParameters, o.TrainingParameters = d.Parameters()
 	o.Total = o.Memory.Total()
-	return o, nil
+	return o, d.Note, nil
 }

@@ -21,6 +21,7 @@ type options struct {
 	config   string
 	sets     []string
 	output   string
+	limit    string // memory, "" for none
 	resume   bool
 	plan     bool
 	planSize string
@@ -64,6 +65,7 @@ missed; 2 wrong usage, recipe or data.`,
 	f.StringVar(&o.config, "config", "", "recipe `file`")
 	f.StringArrayVar(&o.sets, "set", nil, "change a `key=value` of the recipe, the value in YAML; may be repeated")
 	f.StringVar(&o.output, "output", "", "`folder` for everything the run leaves, instead of the recipe's")
+	f.StringVar(&o.limit, "memory-limit", "", "`amount` of memory, such as 8GiB, that a training step's plan must fit into: the fewest balanced blocks that do are taken (manpp.memory_limit)")
 	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in the output folder")
 	f.BoolVar(&o.plan, "plan", false, "print the memory plan, end to end beside the recipe's blocks, and stop")
 	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
@@ -101,6 +103,10 @@ func (o *options) recipe() (*config.Config, error) {
 		path, _ := json.Marshal(o.output) // a JSON string is a YAML string
 		sets = append(sets, "output="+string(path))
 	}
+	if o.limit != "" {
+		limit, _ := json.Marshal(o.limit)
+		sets = append(sets, "manpp.partition=balanced", "manpp.blocks=0", "manpp.cuts=[]", "manpp.stem=false", "manpp.published=main", "manpp.memory_limit="+string(limit))
+	}
 	cfg, err := config.Load(o.config, sets)
 	return cfg, cli.Input(err)
 }
@@ -113,6 +119,9 @@ func (o *options) resumeLine() string {
 	}
 	if o.output != "" {
 		args = append(args, "--output", o.output)
+	}
+	if o.limit != "" {
+		args = append(args, "--memory-limit", o.limit)
 	}
 	return cli.Quote(append(args, "--resume"))
 }

@@ -89,6 +89,9 @@ func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
 	if err := t.Write(out, terminal); err != nil {
 		return err
 	}
+	if p.Note != "" {
+		fmt.Fprintln(out, p.Note)
+	}
 	if terminal {
 		cuts := "none"
 		if len(r.Cuts) > 0 {

@@ -25,11 +25,11 @@ func TestFlags(t *testing.T) {
 	var got options
 	s := &cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}
 	capture := func(_ context.Context, o *options) error { got = *o; got.streams, got.open = nil, nil; return nil }
-	line := "--config c.yaml --set a.b=1,2 --set c=d --output runs/x --plan --plan-size 2x608x800 --classes 3 --json -"
+	line := "--config c.yaml --set a.b=1,2 --set c=d --memory-limit 8GiB --output runs/x --plan --plan-size 2x608x800 --classes 3 --json -"
 	if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.OK {
 		t.Fatalf("exit %d: %s", code, s.Err)
 	}
-	if got.config != "c.yaml" || len(got.sets) != 2 || got.sets[0] != "a.b=1,2" || got.output != "runs/x" || !got.plan || got.planSize != "2x608x800" || got.classes != 3 || got.json != "-" || got.resume {
+	if got.config != "c.yaml" || len(got.sets) != 2 || got.sets[0] != "a.b=1,2" || got.output != "runs/x" || got.limit != "8GiB" || !got.plan || got.planSize != "2x608x800" || got.classes != 3 || got.json != "-" || got.resume {
 		t.Errorf("%+v", got)
 	}
 	for _, line := range []string{"", "--config c --classes 3", "--config c --plan --resume", "--config c --plan --classes 0", "--config c extra", "--nope"} {
