@@ -19,14 +19,19 @@ import (
 func TestMain(m *testing.M) { testscript.Main(m, map[string]func(){"predict": main}) }
 
 func TestScripts(t *testing.T) {
-	dir, segmentation := t.TempDir(), t.TempDir()
+	dir, segmentation, classes := t.TempDir(), t.TempDir(), t.TempDir()
 	tinymodel.Train(t, dir)
 	tinymodel.TrainSegmentation(t, segmentation)
+	tinymodel.TrainClasses(t, classes)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
 			env.Setenv("SEGMENTER", filepath.Join(segmentation, "model.safetensors"))
+			env.Setenv("CLASSIFIER", filepath.Join(classes, "model.safetensors"))
+			if err := os.CopyFS(filepath.Join(env.WorkDir, "pictures"), os.DirFS(filepath.Join(classes, "pictures"))); err != nil {
+				return err
+			}
 			if err := os.CopyFS(filepath.Join(env.WorkDir, "labelled"), os.DirFS(filepath.Join(segmentation, "shapes"))); err != nil {
 				return err
 			}
