@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"manvision/classification"
 	"manvision/classification/topk"
@@ -91,33 +89,15 @@ func (p *ClassificationPredictor) Batch(b *data.Batch) ([]float32, error) {
 // images, those left out end in p.Skipped and never reach each; otherwise the first
 // ends the work with an *augment.ImageError.
 func (p *ClassificationPredictor) Classify(ctx context.Context, src data.Source, each func(b *data.Batch, logits []float32) error) error {
-	p.Skipped = nil
-	l, err := evalLoader(p.c.Config, src)
-	if err != nil {
-		return err
-	}
-	defer l.Close()
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b, err := l.Next()
-		if errors.Is(err, io.EOF) {
-			p.Skipped = l.Stats().Skipped
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	var err error
+	p.Skipped, err = eachBatch(ctx, p.c.Config, src, func(b *data.Batch) error {
 		logits, err := p.Batch(b)
 		if err != nil {
 			return err
 		}
-		if err := each(b, logits); err != nil {
-			return err
-		}
-		l.Recycle(b)
-	}
+		return each(b, logits)
+	})
+	return err
 }
 
 // Score implements Predictor; val is a *ClassSplit.

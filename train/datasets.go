@@ -1,6 +1,9 @@
 package train
 
 import (
+	"context"
+	"errors"
+	"io"
 	"math"
 	"runtime"
 
@@ -65,6 +68,33 @@ func evalLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 	l.Batch, l.Last, l.Epochs = min(cfg.Eval.Batch, max(src.Len(), 1)), data.LastPad, 1
 	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
 	return data.NewLoader(src, l)
+}
+
+// eachBatch goes through src once, in order and as prepared for evaluation, and returns
+// the bad images that were left out; without the recipe's leave the first ends the work
+// with an *augment.ImageError. A batch is reused once each returns.
+func eachBatch(ctx context.Context, cfg *config.Config, src data.Source, each func(b *data.Batch) error) ([]data.Skip, error) {
+	l, err := evalLoader(cfg, src)
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	for {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		b, err := l.Next()
+		if errors.Is(err, io.EOF) {
+			return l.Stats().Skipped, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := each(b); err != nil {
+			return nil, err
+		}
+		l.Recycle(b)
+	}
 }
 
 // loaderConfig is what all loaders of a recipe have in common.

@@ -2,9 +2,7 @@ package train
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 
 	"manvision/data"
 	"manvision/data/coco"
@@ -197,24 +195,8 @@ func detectionSummary(s *cocoeval.Summary) *Summary {
 // recipe's, without augmentation. Where the recipe skips bad images they end in
 // p.Skipped, otherwise the first ends the work with an *augment.ImageError.
 func (p *DetectionPredictor) Detect(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) error {
-	p.Skipped = nil
-	loader, err := evalLoader(p.d.Config, src)
-	if err != nil {
-		return err
-	}
-	defer loader.Close()
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		b, err := loader.Next()
-		if errors.Is(err, io.EOF) {
-			p.Skipped = loader.Stats().Skipped
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	var err error
+	p.Skipped, err = eachBatch(ctx, p.d.Config, src, func(b *data.Batch) error {
 		found, err := p.Batch(b)
 		if err != nil {
 			return err
@@ -227,6 +209,7 @@ func (p *DetectionPredictor) Detect(ctx context.Context, src data.Source, each f
 				return err
 			}
 		}
-		loader.Recycle(b)
-	}
+		return nil
+	})
+	return err
 }
