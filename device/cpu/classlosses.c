@@ -4,25 +4,6 @@
 #include "loops.h"
 #include <math.h>
 
-MV_CLONES static float largest(const float *restrict x, int64_t k) {
-	float m = x[0];
-	for (int64_t i = 1; i < k; i++) m = x[i] > m ? x[i] : m;
-	return m;
-}
-
-// exps writes e^(x−m) and returns the sum.
-MV_CLONES static double exps(const float *x, int64_t k, float m, float *e) {
-	double acc[8] = {0}, sum = 0;
-#pragma GCC ivdep
-	for (int64_t i = 0; i < k; i++) e[i] = exp_neg(x[i] - m);
-	int64_t i = 0;
-	for (; i + 8 <= k; i += 8)
-		for (int j = 0; j < 8; j++) acc[j] += e[i + j];
-	for (; i < k; i++) acc[0] += e[i];
-	for (int j = 0; j < 8; j++) sum += acc[j];
-	return sum;
-}
-
 MV_CLONES static double dot(const float *restrict a, const float *restrict b, int64_t k) {
 	float acc[16] = {0};
 	double sum = 0;
@@ -42,9 +23,9 @@ MV_CLONES static double soft_rows(const float *x, const float *t, int64_t k, int
 	double sum = 0;
 	for (int64_t r = lo; r < hi; r++) {
 		const float *row = x + r * k, *target = t + r * k;
-		float m = largest(row, k), e[256];
+		float m = mv_row_max(row, k), e[256];
 		double s = 0;
-		for (int64_t i = 0; i < k; i += 256) s += exps(row + i, mv_min(256, k - i), m, e);
+		for (int64_t i = 0; i < k; i += 256) s += mv_row_exp(row + i, mv_min(256, k - i), m, e);
 		double lse = log(s) + m;
 		for (int64_t i = 0; i < k; i++) sum += target[i] * (lse - row[i]);
 	}
@@ -64,14 +45,14 @@ static void soft_gradient(const float *x, const float *t, int64_t k, float by, i
 	float e[256];
 	for (int64_t r = lo; r < hi; r++) {
 		const float *row = x + r * k, *target = t + r * k;
-		float m = largest(row, k);
+		float m = mv_row_max(row, k);
 		double s = 0, weight = 0;
-		for (int64_t i = 0; i < k; i += 256) s += exps(row + i, mv_min(256, k - i), m, e);
+		for (int64_t i = 0; i < k; i += 256) s += mv_row_exp(row + i, mv_min(256, k - i), m, e);
 		for (int64_t i = 0; i < k; i++) weight += target[i];
 		float scale = (float)(weight / s);
 		for (int64_t i = 0; i < k; i += 256) {
 			int64_t end = mv_min(256, k - i);
-			exps(row + i, end, m, e);
+			mv_row_exp(row + i, end, m, e);
 			for (int64_t j = 0; j < end; j++) d[r * k + i + j] = by * (scale * e[j] - target[i + j]);
 		}
 	}
@@ -115,7 +96,7 @@ static double supcon_rows(const float *unit, const int32_t *label, int64_t rows,
 		for (int64_t j = 0; j < rows; j++)
 			if (j != i && label[j] == label[i]) hits += g[j];
 		g[i] = -INFINITY;
-		all = exps(g, rows, top, g);
+		all = mv_row_exp(g, rows, top, g);
 		sum += log(all) + top - hits / positives;
 		float scale = (float)(1 / all), share = 1.f / positives;
 		for (int64_t j = 0; j < rows; j++) g[j] = g[j] * scale - (label[j] == label[i] ? share : 0);

@@ -71,4 +71,9 @@ void mv_mask_pack(const float *y, int64_t n, uint16_t *bits);
 // mv_mask_apply writes y where the bit is set, else 0.
 void mv_mask_apply(const float *x, int64_t n, const uint16_t *bits, float *y);
 
+// mv_row_max returns the largest of k numbers; mv_row_exp writes e^(x−m) and returns the
+// sum.
+float mv_row_max(const float *restrict x, int64_t k);
+double mv_row_exp(const float *x, int64_t k, float m, float *e);
+
 #endif

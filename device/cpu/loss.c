@@ -150,14 +150,13 @@ MV_LOOP(mv_smoothl1_backward) {
 	MV_PARALLEL(rows, 16, rows > MV_SMALL, smoothl1_gradient(p[0], p[1], p[2], dim, beta, by, lo, hi, p[5]));
 }
 
-MV_CLONES static float row_max(const float *restrict x, int64_t k) {
+MV_CLONES float mv_row_max(const float *restrict x, int64_t k) {
 	float m = x[0];
 	for (int64_t i = 1; i < k; i++) m = x[i] > m ? x[i] : m;
 	return m;
 }
 
-// row_exp writes e^(x−m) and returns the sum.
-MV_CLONES static double row_exp(const float *x, int64_t k, float m, float *e) {
+MV_CLONES double mv_row_exp(const float *x, int64_t k, float m, float *e) {
 	double acc[8] = {0}, sum = 0;
 #pragma GCC ivdep
 	for (int64_t i = 0; i < k; i++) e[i] = exp_neg(x[i] - m);
@@ -179,9 +178,9 @@ static double crossentropy_rows(const float *x, const int32_t *label, int64_t k,
 			continue;
 		}
 		const float *row = x + r * k;
-		float m = row_max(row, k);
+		float m = mv_row_max(row, k);
 		double s = 0;
-		for (int64_t i = 0; i < k; i += BLOCK) s += row_exp(row + i, mv_min(BLOCK, k - i), m, e);
+		for (int64_t i = 0; i < k; i += BLOCK) s += mv_row_exp(row + i, mv_min(BLOCK, k - i), m, e);
 		sum += log(s) + m - row[label[r]];
 		count++;
 	}
@@ -213,7 +212,7 @@ static void crossentropy_gradient(const float *x, const int32_t *label, int64_t 
 			memset(d, 0, k * sizeof *d);
 			continue;
 		}
-		double s = row_exp(x + r * k, k, row_max(x + r * k, k), d);
+		double s = mv_row_exp(x + r * k, k, mv_row_max(x + r * k, k), d);
 		scale_row(d, k, (float)(by / s));
 		if (label[r] >= 0 && label[r] < k)
 			d[label[r]] -= by;
