@@ -32,8 +32,12 @@ type Steps struct {
 	Heads   Heads
 }
 
-// groupReport names the posts that only reports need.
-const groupReport = "report"
+// groupReport names the posts that only reports need, groupEMA those that move EMA
+// copies, once a step.
+const (
+	groupReport = "report"
+	groupEMA    = "ema"
+)
 
 // compile plans all blocks for images [n,h,w,3]. What crosses a cut lies in
 // boundary, programs work in arena.
@@ -125,6 +129,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 					return nil, err
 				}
 				for _, p := range aux.updates {
+					p.Group = groupEMA
 					g.Post(p)
 				}
 			}

@@ -13,7 +13,8 @@ import (
 // Optimizer updates parameters on the device. Without clipping an update runs
 // inside its block's program, as soon as the gradient exists, and the gradient is
 // gone; with clipping gradients stay until the norm over all blocks is known, and
-// those of parameters that several blocks train (MLAAN) until the last has run.
+// those of parameters that several blocks train (MLAAN) until the last has run. With
+// Hyper.Accumulate all gradients stay and add up over the parts of a step.
 type Optimizer struct {
 	Hyper    optim.Hyper
 	Rules    optim.Rules
@@ -29,6 +30,7 @@ type Optimizer struct {
 	update *exec.Program
 	sum    *exec.Program
 	host   []float64
+	off    map[string]int    // parts of this step that skipped a group
 	groups map[string]string // parameter to skip group
 }
 
@@ -41,7 +43,7 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 		}
 	}
 	o := &Optimizer{Hyper: h, Rules: r, Schedule: s, dev: store.Device(), store: store,
-		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, host: make([]float64, device.HyperSlots)}
+		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, off: map[string]int{}, host: make([]float64, device.HyperSlots)}
 	var err error
 	if o.hyper, err = exec.NewTensor(o.dev, device.Hyper()); err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 }
 
 // attach plans the update of a parameter from its gradient: inside graph g, or
-// with clipping after all blocks. group names the parameters whose update a step
+// with clipping or several parts after all blocks. group names the parameters whose update a step
 // may skip because they got no gradient. A shared parameter has gradients in several
 // blocks' graphs: they add up, and the update comes after all blocks; added remembers
 // the parameters that have one already.
@@ -77,7 +79,8 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared b
 			o.groups[v.Name] = group
 		}
 	}
-	if o.Hyper.ClipNorm == 0 && !shared {
+	parts := o.Hyper.Parts()
+	if o.Hyper.ClipNorm == 0 && parts == 1 && !shared {
 		g.Post(o.post(v, set, exec.Source{Node: grad.Node}))
 		return nil
 	}
@@ -89,7 +92,7 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared b
 		}
 		o.grads[v.Name] = t
 	}
-	if added[v.Name] {
+	if added[v.Name] || parts > 1 { // begin clears what parts add to
 		g.Post(exec.Post{Op: device.Add{Of: v.Value.Desc}, In: []exec.Source{{Node: grad.Node}, {Tensor: t}}, Out: []*exec.Tensor{t}})
 		return nil
 	}
@@ -117,11 +120,11 @@ func (o *Optimizer) post(v *nn.Var, set optim.Settings, grad exec.Source) exec.P
 	return p
 }
 
-// begin sets the numbers of step (from 0).
+// begin sets the numbers of step (from 0) before its first part.
 func (o *Optimizer) begin(step int64) error {
 	h := o.host
 	h[device.HyperLR] = o.Schedule.LR(step)
-	h[device.HyperClip] = 1
+	h[device.HyperClip] = 1 / float64(o.Hyper.Parts())
 	h[device.HyperFirst] = 0
 	if step == 0 {
 		h[device.HyperFirst] = 1
@@ -129,13 +132,29 @@ func (o *Optimizer) begin(step int64) error {
 	t := float64(step + 1)
 	h[device.HyperBias1] = 1 - math.Pow(o.Hyper.Beta1, t)
 	h[device.HyperBias2] = 1 - math.Pow(o.Hyper.Beta2, t)
+	clear(o.off)
+	if o.Hyper.Parts() > 1 {
+		for _, v := range o.order {
+			if err := o.grads[v.Name].Zero(); err != nil {
+				return err
+			}
+		}
+	}
 	return o.hyper.Upload(h)
 }
 
-// finish clips and updates when gradients were kept. It returns the global norm
-// before clipping, 0 without clipping.
-func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
-	if len(o.grads) == 0 {
+// finish ends a part of a step: after the last it clips and updates when gradients were
+// kept. A group is skipped that all parts skipped. It returns the global norm before
+// clipping, 0 without clipping.
+func (o *Optimizer) finish(skip map[string]bool, last bool) (norm float64, err error) {
+	for group, off := range skip {
+		n := 0
+		if off {
+			n = 1
+		}
+		o.off[group] += n
+	}
+	if !last || len(o.grads) == 0 {
 		return 0, nil
 	}
 	if o.update == nil {
@@ -144,7 +163,7 @@ func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
 		}
 	}
 	if o.Hyper.ClipNorm == 0 {
-		return 0, o.updateKept(skip)
+		return 0, o.updateKept()
 	}
 	if err := o.norm.Zero(); err != nil {
 		return 0, err
@@ -156,21 +175,22 @@ func (o *Optimizer) finish(skip map[string]bool) (norm float64, err error) {
 	if err := o.norm.Download(sum[:]); err != nil {
 		return 0, err
 	}
-	norm = math.Sqrt(sum[0])
+	parts := float64(o.Hyper.Parts())
+	norm = math.Sqrt(sum[0]) / parts
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
 		return norm, fmt.Errorf("the gradient's norm is %v: the run diverged; lower the learning rate or lengthen the warm-up", norm)
 	}
-	o.host[device.HyperClip] = optim.ClipScale(norm, o.Hyper.ClipNorm)
+	o.host[device.HyperClip] = optim.ClipScale(norm, o.Hyper.ClipNorm) / parts
 	if err := o.hyper.Upload(o.host); err != nil {
 		return norm, err
 	}
-	return norm, o.updateKept(skip)
+	return norm, o.updateKept()
 }
 
 // updateKept updates the parameters whose gradients were kept.
-func (o *Optimizer) updateKept(skip map[string]bool) error {
-	for group, off := range skip {
-		o.update.Skip(group, off)
+func (o *Optimizer) updateKept() error {
+	for group, n := range o.off {
+		o.update.Skip(group, n == o.Hyper.Parts())
 	}
 	return o.update.Run()
 }
@@ -221,7 +241,7 @@ func (o *Optimizer) Free() {
 	o.norm.Free()
 }
 
-// GradBytes is the storage of gradients kept for clipping; StateBytes that of the
+// GradBytes is the storage of gradients kept for clipping or several parts; StateBytes that of the
 // optimizer's state.
 func (o *Optimizer) GradBytes() int64 {
 	var n int64
@@ -262,5 +282,5 @@ func (o *Optimizer) States() []State {
 }
 
 // Grad returns the gradient of a parameter of the last step, which is kept only
-// with clipping; nil if there is none.
+// with clipping, and with several parts as their sum; nil if there is none.
 func (o *Optimizer) Grad(name string) *exec.Tensor { return o.grads[name] }

@@ -94,12 +94,33 @@ func (r *StepReport) Loss() float64 { return r.Blocks[len(r.Blocks)-1].Loss }
 
 // Run trains one step, number step from 0, on the images and targets that the
 // caller has uploaded into s. skip switches update groups off (see Skipper);
-// detail also measures s and ‖LB−EMA‖. r is reused between steps.
+// detail also measures s and ‖LB−EMA‖. r is reused between steps. An optimizer whose
+// Hyper.Accumulate is above 1 needs RunPart.
 func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r *StepReport) error {
-	if err := t.Opt.begin(step); err != nil {
-		return err
+	if n := t.Opt.Hyper.Parts(); n > 1 {
+		return fmt.Errorf("step %d: the optimizer averages %d parts a step; run them one by one", step, n)
 	}
-	if err := t.Model.Store.SetStep(step); err != nil {
+	return t.RunPart(s, step, 0, skip, detail, r)
+}
+
+// RunPart runs part (from 0) of a step's Hyper.Parts as Run does, on a batch of its
+// own, which may have another size than the other parts. Their gradients are averaged
+// and the last part updates the parameters, once; the EMA copies move then too.
+// Batch norms see each part by itself. Dropout has masks of its own in every part. r
+// holds the mean of the losses and the sum of the times of the parts run so far. Parts
+// have to be run in order, from 0.
+func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, detail bool, r *StepReport) error {
+	parts := t.Opt.Hyper.Parts()
+	if part < 0 || part >= parts {
+		return fmt.Errorf("step %d: no part %d of %d", step, part, parts)
+	}
+	last := part == parts-1
+	if part == 0 {
+		if err := t.Opt.begin(step); err != nil {
+			return err
+		}
+	}
+	if err := t.Model.Store.SetStep(step*int64(parts) + int64(part)); err != nil {
 		return err
 	}
 	r.LR = t.Opt.Schedule.LR(step)
@@ -111,23 +132,27 @@ func (t *Trainer) Run(s *Steps, step int64, skip map[string]bool, detail bool, r
 		for group, off := range skip {
 			b.Program.Skip(group, off)
 		}
+		b.Program.Skip(groupEMA, !last)
 		out := &r.Blocks[j]
-		if err := b.begin(out, detail); err != nil {
+		if part == 0 {
+			out.Time = 0
+		}
+		if err := b.begin(out, detail && last); err != nil {
 			return err
 		}
 		if err := b.Program.Run(); err != nil {
 			return err
 		}
-		if err := b.read(out, detail); err != nil {
+		if err := b.read(out, detail && last, part); err != nil {
 			return err
 		}
-		out.Time = time.Since(start)
+		out.Time += time.Since(start)
 		if math.IsNaN(out.Loss) || math.IsInf(out.Loss, 0) {
 			return fmt.Errorf("step %d: the loss of block %d is %v: the run diverged; lower the learning rate (now %g) or lengthen the warm-up", step, j+1, out.Loss, r.LR)
 		}
 	}
 	var err error
-	r.GradNorm, err = t.Opt.finish(skip)
+	r.GradNorm, err = t.Opt.finish(skip, last)
 	return err
 }
 
@@ -149,21 +174,27 @@ func (b *Block) begin(r *BlockReport, detail bool) error {
 	return b.distance.Zero()
 }
 
-func (b *Block) read(r *BlockReport, detail bool) error {
+// read adds the losses of a step's part (from 0) to the mean of those before.
+func (b *Block) read(r *BlockReport, detail bool, part int) error {
 	if len(r.Terms) != len(b.Losses) {
 		r.Terms = make([]float64, len(b.Losses))
 	}
+	var x [1]float64
 	r.Loss = 0
 	for i, l := range b.Losses {
-		if err := b.Program.Download(r.Terms[i:i+1], l.Node); err != nil {
+		if err := b.Program.Download(x[:], l.Node); err != nil {
 			return err
+		}
+		if part == 0 {
+			r.Terms[i] = x[0]
+		} else {
+			r.Terms[i] += (x[0] - r.Terms[i]) / float64(part+1)
 		}
 		r.Loss += r.Terms[i]
 	}
 	if b.distance == nil || !detail {
 		return nil
 	}
-	var x [1]float64
 	if err := b.distance.Download(x[:]); err != nil {
 		return err
 	}
@@ -178,7 +209,7 @@ type Memory struct {
 	Boundary   int64   `json:"boundary"`        // images and what crosses cuts
 	Parameters int64   `json:"parameters"`      // and buffers
 	State      int64   `json:"optimizer_state"` // optimizer state
-	Gradients  int64   `json:"gradients"`       // kept for clipping
+	Gradients  int64   `json:"gradients"`       // kept for clipping or accumulation
 }
 
 // Total is the planned peak.

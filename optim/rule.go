@@ -46,12 +46,16 @@ type Hyper struct {
 	Eps          float64 // AdamW: added to the root of the second moment, > 0
 
 	ClipNorm float64 // greatest global gradient norm; 0: no clipping
+
+	Accumulate int // batches whose gradients one update averages; 0 and 1: one
 }
 
 // Validate says what is wrong with the numbers, or returns nil.
 func (h Hyper) Validate() error {
 	unit := func(x float64) bool { return x >= 0 && x < 1 }
 	switch {
+	case h.Accumulate < 0:
+		return fmt.Errorf("optim: gradients of %d batches cannot be averaged", h.Accumulate)
 	case !(h.ClipNorm >= 0) || math.IsInf(h.ClipNorm, 0):
 		return fmt.Errorf("optim: clipping norm %g is negative or not finite", h.ClipNorm)
 	case h.Rule == SGD && !unit(h.Momentum):
@@ -67,6 +71,9 @@ func (h Hyper) Validate() error {
 	}
 	return nil
 }
+
+// Parts is how many batches make one update, at least 1.
+func (h Hyper) Parts() int { return max(h.Accumulate, 1) }
 
 // State returns the names of the tensors, each of the parameter's shape, that
 // the rule keeps beside a parameter. Names follow PyTorch's optimizer state.
