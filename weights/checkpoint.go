@@ -199,6 +199,13 @@ func load(path string, prefixes ...string) (*Checkpoint, error) {
 	return c, nil
 }
 
+// IsCheckpoint reports whether the file is a checkpoint of a run, of which Load reads
+// more than tensors.
+func (f *File) IsCheckpoint() bool {
+	_, ok := f.Metadata()[checkpointKey]
+	return ok
+}
+
 func readMeta(f *File) (Meta, error) {
 	var m Meta
 	text, ok := f.Metadata()[checkpointKey]

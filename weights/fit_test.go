@@ -117,13 +117,10 @@ func TestFit(t *testing.T) {
 	if r.RequireShare(0.9) != nil || r.RequireShare(0.95) == nil || r.Require(0.5) == nil { // 101 of 112 elements
 		t.Error(r.Share())
 	}
-	for _, s := range []string{"names of: torchvision ResNet\n", "2 names translated, e.g. backbone.conv1.weight from conv1.weight\n"} {
+	for _, s := range []string{"names of: torchvision ResNet\n", "2 names translated, e.g. backbone.conv1.weight from conv1.weight\n", "\nnot needed: 1 counters of batch norm, 1 second names of units (Encoder_Net)\n"} {
 		if !strings.Contains(r.String(), s) {
 			t.Errorf("no %q in\n%s", s, r)
 		}
-	}
-	if strings.Contains(r.String(), "Encoder_Net") {
-		t.Error(r)
 	}
 	// What is stored under the wanted name goes before what only means the same.
 	r = Fit([]Tensor{{Name: "conv1.weight"}, {Name: "fc.weight"}}, []Tensor{{Name: "module.conv1.weight"}, {Name: "conv1.weight"}, {Name: "fc.weight"}, {Name: "fc64.weight"}})
@@ -197,7 +194,7 @@ func TestPlain(t *testing.T) {
 	}
 	defer g.Close()
 	r := g.Fit([]Tensor{{Name: "conv.weight", Shape: []int{2, 1, 1, 2}}, {Name: "bn.running_mean", Shape: []int{1}}, {Name: "manpp.0.s", Shape: []int{1}}})
-	if !r.Complete() || r.From("conv.weight") != "param/conv.weight" || len(r.Idle) != 2 {
+	if !r.Complete() || r.From("conv.weight") != "param/conv.weight" || len(r.Idle) != 3 { // two states of the optimizer, and ema_s.0 or its twin
 		t.Error(r)
 	}
 }

@@ -13,7 +13,7 @@ type Report struct {
 	Missing    []string   // wanted, not stored
 	Unused     []string   // stored, not wanted
 	Mismatched []Mismatch // in both, of different shape
-	Idle       []string   // stored, and known to be of no use: counters, second names
+	Idle       []string   // stored, not wanted, and known for what they are: see idle
 
 	// Source is the kind of file that the stored names are from, "torchvision
 	// ResNet"; "" where it is not known or was not asked.
@@ -23,6 +23,13 @@ type Report struct {
 	renamed        []string          // loaded tensors with another name in the file
 	wanted, loaded int64             // elements
 	groups         []*groupCount
+	kinds          []kindCount // of Idle
+}
+
+// kindCount counts the idle tensors of one kind.
+type kindCount struct {
+	kind string
+	n    int
 }
 
 // Mismatch is a tensor whose stored shape is not the wanted one.
@@ -59,6 +66,7 @@ func Match(want, have []Tensor) *Report {
 func Fit(want, have []Tensor) *Report {
 	stored, meaning := make(map[string]Tensor, len(have)), make(map[string]Tensor, len(have))
 	s := newSpeller(have)
+	file := s
 	for _, t := range have {
 		stored[t.Name] = t
 		c := s.common(t.Name)
@@ -75,20 +83,32 @@ func Fit(want, have []Tensor) *Report {
 		return t, ok
 	})
 	r.Source = family(have)
-	unused := r.Unused[:0]
-	for _, name := range r.Unused {
-		if idle(name) {
-			r.Idle = append(r.Idle, name)
-			r.group(name).unused--
-		} else {
-			unused = append(unused, name)
-		}
-	}
-	r.Unused = unused
+	r.setIdleApart(file)
 	r.groups = slices.DeleteFunc(r.groups, func(g *groupCount) bool {
 		return g.loaded+g.missing+g.unused+g.mismatched == 0
 	})
 	return r
+}
+
+// setIdleApart moves the unused tensors that are known for what they are to Idle.
+func (r *Report) setIdleApart(file speller) {
+	unused := r.Unused[:0]
+	for _, name := range r.Unused {
+		kind := file.idle(name)
+		if kind == "" {
+			unused = append(unused, name)
+			continue
+		}
+		r.Idle = append(r.Idle, name)
+		r.group(name).unused--
+		i := slices.IndexFunc(r.kinds, func(k kindCount) bool { return k.kind == kind })
+		if i < 0 {
+			i = len(r.kinds)
+			r.kinds = append(r.kinds, kindCount{kind: kind})
+		}
+		r.kinds[i].n++
+	}
+	r.Unused = unused
 }
 
 func match(want, have []Tensor, find func(name string) (Tensor, bool)) *Report {
@@ -196,7 +216,8 @@ func (r *Report) short(share float64) error {
 // listed bounds the names spelt out in a report.
 const listed = 5
 
-// String is a table of the groups with the first few names that are not loaded.
+// String is a table of the groups with the first few names that are not loaded, and
+// how many tensors of which kinds are of no use here.
 func (r *Report) String() string {
 	var b strings.Builder
 	if r.Source != "" {
@@ -227,5 +248,12 @@ func (r *Report) String() string {
 		shapes = append(shapes, fmt.Sprintf("%s wants %v, file has %v", m.Name, m.Want, m.Have))
 	}
 	few("mismatched", shapes)
+	if len(r.kinds) > 0 {
+		var kinds []string
+		for _, k := range r.kinds {
+			kinds = append(kinds, fmt.Sprintf("%d %s", k.n, k.kind))
+		}
+		fmt.Fprintf(&b, "not needed: %s\n", strings.Join(kinds, ", "))
+	}
 	return b.String()
 }

@@ -140,12 +140,40 @@ func (s speller) common(name string) string {
 	return name
 }
 
-// idle reports whether a stored tensor is one that no model here wants: counters
-// of batch norm, optimizer states, and the second names that MAN and MAN++ give to
-// the units of their blocks.
-func idle(name string) bool {
-	n := strings.TrimPrefix(unwrap(name), "backbone.")
-	return strings.HasSuffix(n, ".num_batches_tracked") || strings.HasPrefix(n, "Encoder_Net.") || strings.HasPrefix(name, optimPrefix)
+// idleKinds are the tensors that no network wants for inference or to start from, by
+// their names without wrappers and "backbone.": counters, second names that MAN and
+// MAN++ give to the units of their blocks, and what only local training needs.
+var idleKinds = []struct {
+	name *regexp.Regexp
+	kind string
+}{
+	{regexp.MustCompile(`\.num_batches_tracked$`), "counters of batch norm"},
+	{regexp.MustCompile(`^Encoder_Net\.`), "second names of units (Encoder_Net)"},
+	{regexp.MustCompile(`^(LB\.|LB_first\.|aux_lb\.|aux_clf\.\d+\.lb_block\.)`), "of learnable clones (LB)"},
+	{regexp.MustCompile(`^(EMA_Net\.|EMA_first\.|aux_ema\.|aux_clf\.\d+\.ema_block\.)`), "of averaged clones (EMA)"},
+	{regexp.MustCompile(`^(ema_s(\.\d+|_first)$|aux_clf\.\d+\.s$)`), "scales of clones (s)"},
+	{regexp.MustCompile(`^(aux_classifier_\d+_\d+|aux\d+_\d+|aux_det_heads|aux_clf\.\d+\.(norm|head))\.`), "of local heads"},
+	{regexp.MustCompile(`^decoder(_\d+_|\d+_)\d+\.`), "of local heads' decoders"},
+	{regexp.MustCompile(`^manpp\.`), "of local training (manpp)"},
+}
+
+// idle says what a stored tensor is that a network need not want; "" where it is not
+// known.
+func (s speller) idle(name string) string {
+	if strings.HasPrefix(name, optimPrefix) {
+		return "states of the optimizer"
+	}
+	n := unwrap(name)
+	if s.secondFC && strings.HasPrefix(n, "fc.") {
+		return "of a classifier without use (fc beside fc64)"
+	}
+	n = strings.TrimPrefix(n, "backbone.")
+	for _, k := range idleKinds {
+		if k.name.MatchString(n) {
+			return k.kind
+		}
+	}
+	return ""
 }
 
 // family names the program that a file's names are from.
