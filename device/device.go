@@ -27,10 +27,14 @@ const (
 	// Window is one byte an element: the index, row-major, of the winner within
 	// a pooling window of at most 255 cells.
 	Window
+	// BF16 is the upper half of a float32 (8 bits of precision): activations and
+	// their gradients in programs compiled for it (see Mixed). device/ref keeps
+	// float64.
+	BF16
 )
 
 func (t DType) String() string {
-	return [...]string{"float", "int32", "bits", "window"}[t]
+	return [...]string{"float", "int32", "bits", "window", "bf16"}[t]
 }
 
 // Layout says how a tensor lies in memory.
@@ -129,11 +133,12 @@ type Device interface {
 	// device cannot do well is an error that says why.
 	Prepare(op Op) (Kernel, error)
 	// Upload writes src, in canonical row-major order (OIHW for filters), into
-	// dst. src is []float32 or []float64 for Float, []int32 for Int32, and has
+	// dst. src is []float32 or []float64 for Float and BF16, which rounds to nearest
+	// even, []int32 for Int32, and has
 	// d.Elems() elements.
 	Upload(dst Ptr, d Desc, src any) error
 	// Download is the inverse of Upload; dst is []float32 or []float64 for
-	// Float, []int32 for Int32.
+	// Float and BF16, []int32 for Int32.
 	Download(dst any, d Desc, src Ptr) error
 	// Copy copies bytes on the device.
 	Copy(dst, src Ptr, bytes int64) error

@@ -16,6 +16,10 @@ import (
 // build adds the steps of an operation.
 func (k *kernel) build(op device.Op) error {
 	switch o := op.(type) {
+	case device.Mixed:
+		return k.mixed(o)
+	case device.Cast:
+		return k.cast(o.To == device.BF16, argument(0), argument(1), o.Size)
 	case device.Conv:
 		return k.conv(o, forward)
 	case device.ConvBackwardData:
@@ -61,15 +65,7 @@ func (k *kernel) build(op device.Op) error {
 	case device.ResizeBackward:
 		return k.resizeBackward(o.Resize)
 	case device.Concat:
-		at := 0
-		for i, size := range o.Sizes {
-			err := k.loop(C.mv_columns, []place{argument(i), argument(k.in)}, []int{o.Outer, size, size, 0, o.Total(), at, 0})
-			if err != nil {
-				return err
-			}
-			at += size
-		}
-		return nil
+		return k.concat(C.mv_columns, o)
 	case device.Slice:
 		return k.loop(C.mv_columns, k.arguments(), []int{o.Outer, o.Size, o.Total, o.From, o.Size, 0, 0})
 	case device.SliceBackward:
@@ -134,12 +130,10 @@ func (k *kernel) build(op device.Op) error {
 		return k.loop(C.mv_tokens_backward, k.arguments(), []int{o.N, o.Patches, o.D})
 	case device.Average:
 		return k.elementwise(C.mv_average, o.Of, nil, o.Momentum)
-	case device.SGD:
-		return k.elementwise(C.mv_sgd, o.Of, []int{number(o.Nesterov)}, o.Momentum, o.WeightDecay, o.LRScale)
-	case device.AdamW:
-		return k.elementwise(C.mv_adamw, o.Of, nil, o.Beta1, o.Beta2, o.Eps, o.WeightDecay, o.LRScale)
-	case device.EMA:
-		return k.elementwise(C.mv_ema, o.Of, nil, o.Momentum)
+	case device.SGD, device.AdamW, device.EMA:
+		return k.update(op)
+	case device.Together:
+		return k.together(o)
 	case device.SquaredNorm:
 		return k.reduction(C.mv_norm2, o.Of)
 	case device.SquaredDistance:
@@ -213,6 +207,18 @@ func (k *kernel) batchNormBackward(b device.BatchNorm) error {
 		list = append(list, a[5])
 	}
 	return k.loop(C.mv_bn_backward, list, n, b.Eps)
+}
+
+// concat copies the inputs' columns by loop fn, one after the other.
+func (k *kernel) concat(fn unsafe.Pointer, o device.Concat) error {
+	at := 0
+	for i, size := range o.Sizes {
+		if err := k.loop(fn, []place{argument(i), argument(k.in)}, []int{o.Outer, size, size, 0, o.Total(), at, 0}); err != nil {
+			return err
+		}
+		at += size
+	}
+	return nil
 }
 
 // fill writes a constant; a filter goes through its plain order, so that padding

@@ -23,3 +23,11 @@ func newDevice(t testing.TB, threads int) *Device {
 func TestConformance(t *testing.T) {
 	devicetest.Run(t, newDevice(t, 2), devicetest.Float32())
 }
+
+func TestConformanceBF16(t *testing.T) {
+	d := newDevice(t, 2)
+	if err := d.SupportsBF16(); err != nil {
+		t.Skip(err)
+	}
+	devicetest.RunBF16(t, d, devicetest.Float32())
+}

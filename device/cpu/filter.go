@@ -79,6 +79,8 @@ func (d *Device) Size(desc device.Desc) (int64, error) {
 		return 0, fmt.Errorf("cpu device: %v: unknown layout %d", desc, desc.Layout)
 	case desc.DType == device.Float, desc.DType == device.Int32:
 		return 4 * n, nil
+	case desc.DType == device.BF16:
+		return 2 * n, nil
 	case desc.DType == device.Window:
 		return n, nil
 	case desc.DType == device.Bits:

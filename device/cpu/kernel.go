@@ -27,7 +27,17 @@ type kernel struct {
 	scratch int64
 	args    *unsafe.Pointer // in+out addresses, C memory
 	consts  []constant
+	moved   map[C.int]place // where arguments lie that a step before has copied
 	bound   bool
+}
+
+// at follows an argument to where it has been moved.
+func (k *kernel) at(p place) place {
+	if to, ok := k.moved[p.arg]; ok {
+		to.off += p.off
+		return to
+	}
+	return p
 }
 
 type constant struct {
@@ -79,7 +89,7 @@ func (k *kernel) check(status C.int) error { return k.d.check(status, k.what) }
 // memory makes a oneDNN memory object and returns its index.
 func (k *kernel) memory(md *C.dnnl_memory_desc_t, p place) (C.int, error) {
 	var i C.int
-	return i, k.check(C.mv_kernel_memory(k.c, md, p, &i))
+	return i, k.check(C.mv_kernel_memory(k.c, md, k.at(p), &i))
 }
 
 // tensor is an argument of a primitive.
@@ -122,6 +132,9 @@ func (k *kernel) reorder(from C.dnnl_memory_desc_t, src place, to C.dnnl_memory_
 // loop adds a step that calls a C loop with the addresses, sizes and constants.
 func (k *kernel) loop(fn unsafe.Pointer, places []place, n []int, f ...float64) error {
 	np, nn, nf := append(places[:len(places):len(places)], place{}), make([]C.int64_t, len(n)+1), make([]C.double, len(f)+1)
+	for i, p := range places {
+		np[i] = k.at(p)
+	}
 	for i, v := range n {
 		nn[i] = C.int64_t(v)
 	}

@@ -24,6 +24,16 @@ MV_LOOP(mv_fill);
 MV_LOOP(mv_columns);
 MV_LOOP(mv_column_sums);
 
+MV_LOOP(mv_cast_wide);
+MV_LOOP(mv_cast_bf16);
+MV_LOOP(mv_relu_bf16);
+MV_LOOP(mv_relu_backward_bf16);
+MV_LOOP(mv_add_bf16);
+MV_LOOP(mv_columns_bf16);
+MV_LOOP(mv_fuse_bf16);
+MV_LOOP(mv_gap_bf16);
+MV_LOOP(mv_gap_backward_bf16);
+
 MV_LOOP(mv_winograd);
 MV_LOOP(mv_winograd_weights);
 MV_LOOP(mv_pointwise);
@@ -72,6 +82,8 @@ MV_LOOP(mv_sgd);
 MV_LOOP(mv_adamw);
 MV_LOOP(mv_ema);
 MV_LOOP(mv_norm2);
+MV_LOOP(mv_squares);
+MV_LOOP(mv_add_squares);
 MV_LOOP(mv_distance2);
 
 #endif

@@ -132,7 +132,7 @@ func (d *Device) transfer(p device.Ptr, desc device.Desc, host any, up bool) err
 			return nil
 		})
 	case []float32:
-		if desc.DType != device.Float {
+		if desc.DType != device.Float && desc.DType != device.BF16 {
 			break
 		}
 		if err := fits(len(h)); err != nil || n == 0 {
@@ -140,7 +140,7 @@ func (d *Device) transfer(p device.Ptr, desc device.Desc, host any, up bool) err
 		}
 		return d.here(func() error { return d.floats(p, desc, h, up) })
 	case []float64:
-		if desc.DType != device.Float {
+		if desc.DType != device.Float && desc.DType != device.BF16 {
 			break
 		}
 		if err := fits(len(h)); err != nil || n == 0 {
@@ -167,6 +167,10 @@ func (d *Device) transfer(p device.Ptr, desc device.Desc, host any, up bool) err
 func (d *Device) floats(p device.Ptr, desc device.Desc, h []float32, up bool) error {
 	if desc.Layout == device.Filter {
 		return d.moveFilter(p, desc, h, up)
+	}
+	if desc.DType == device.BF16 {
+		moveBF16(unsafe.Slice((*uint16)(p), len(h)), h, up)
+		return nil
 	}
 	if mem := unsafe.Slice((*float32)(p), len(h)); up {
 		copy(mem, h)

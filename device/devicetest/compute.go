@@ -156,7 +156,7 @@ func compute(t testing.TB, dev device.Device, c Case, alias *[2]int, passes int)
 	var values [][]float64
 	for i, d := range c.Op.Outputs() {
 		var v []float64
-		if d.DType == device.Float {
+		if d.DType == device.Float || d.DType == device.BF16 {
 			v = make([]float64, d.Elems())
 			if err := dev.Download(v, d, first.out[i].ptr); err != nil {
 				t.Fatalf("download of output %d: %v", i, err)

@@ -3,8 +3,8 @@
 // read; the fast devices are tested against it, and it reproduces trajectories
 // recorded in float64.
 //
-// Float elements take 8 bytes, Int32 elements 4, Bits and Window elements 1. A
-// filter lies in plain OIHW order. Kernels use several goroutines, but no sum is
+// Float and BF16 elements take 8 bytes (nothing is rounded to bf16), Int32 elements
+// 4, Bits and Window elements 1. A filter lies in plain OIHW order. Kernels use several goroutines, but no sum is
 // ever split between them: results do not depend on their number.
 package ref
 
@@ -93,9 +93,9 @@ func transfer(verb string, p device.Ptr, desc device.Desc, host any) error {
 	n, ok := 0, false
 	switch h := host.(type) {
 	case []float32:
-		n, ok = len(h), desc.DType == device.Float
+		n, ok = len(h), desc.DType == device.Float || desc.DType == device.BF16
 	case []float64:
-		n, ok = len(h), desc.DType == device.Float
+		n, ok = len(h), desc.DType == device.Float || desc.DType == device.BF16
 	case []int32:
 		n, ok = len(h), desc.DType == device.Int32
 	}
@@ -166,7 +166,7 @@ func (d *Device) Close() error { return nil }
 
 func elemSize(t device.DType) int64 {
 	switch t {
-	case device.Float:
+	case device.Float, device.BF16:
 		return 8
 	case device.Int32:
 		return 4
@@ -175,7 +175,7 @@ func elemSize(t device.DType) int64 {
 }
 
 func checkDesc(d device.Desc) error {
-	if d.DType > device.Window {
+	if d.DType > device.BF16 {
 		return fmt.Errorf("ref: unknown element type %d", d.DType)
 	}
 	for _, s := range d.Shape {

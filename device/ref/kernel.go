@@ -85,6 +85,10 @@ func (k *kernel) Close() { k.bound, k.call = false, call{} }
 // program picks the implementation of an operation.
 func (d *Device) program(op device.Op) (program, error) {
 	switch o := op.(type) {
+	case device.Mixed:
+		return d.program(o.Of)
+	case device.Cast:
+		return cast(), nil
 	case device.Conv:
 		return conv(o, d.threads), nil
 	case device.ConvBackwardData:
@@ -199,6 +203,8 @@ func (d *Device) program(op device.Op) (program, error) {
 		return ema(o)
 	case device.SquaredNorm:
 		return squaredNorm(o)
+	case device.Together:
+		return d.together(o)
 	case device.SquaredDistance:
 		return squaredDistance(o)
 	}

@@ -63,7 +63,7 @@ type view struct {
 func viewOf(p device.Ptr, d device.Desc) view {
 	n := d.Elems()
 	switch d.DType {
-	case device.Float:
+	case device.Float, device.BF16:
 		return view{f: unsafe.Slice((*float64)(p), n)}
 	case device.Int32:
 		return view{i: unsafe.Slice((*int32)(p), n)}
