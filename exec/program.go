@@ -2,8 +2,6 @@ package exec
 
 import (
 	"fmt"
-	"sort"
-	"time"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -28,7 +26,7 @@ type Program struct {
 	bytes    int64
 	bound    int64
 	boundGen int
-	profile  bool
+	timings  []timing // one a step while the program is profiled, else nil
 	run      func() error
 }
 
@@ -122,7 +120,7 @@ func (p *Program) Run() error {
 }
 
 func (p *Program) runSteps() error {
-	if p.profile {
+	if p.timings != nil {
 		return p.runProfiled()
 	}
 	for _, s := range p.steps {
@@ -132,24 +130,6 @@ func (p *Program) runSteps() error {
 		if err := s.kernel.Run(); err != nil {
 			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
 		}
-		if s.derived != nil {
-			s.derived.seen = s.derived.state()
-		}
-	}
-	return nil
-}
-
-func (p *Program) runProfiled() error {
-	for _, s := range p.steps {
-		if !s.due() {
-			continue
-		}
-		start := time.Now()
-		if err := s.kernel.Run(); err != nil {
-			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
-		}
-		s.nanos += time.Since(start).Nanoseconds()
-		s.runs++
 		if s.derived != nil {
 			s.derived.seen = s.derived.state()
 		}
@@ -186,32 +166,4 @@ func (p *Program) Close() error {
 		p.arena.Free()
 	}
 	return nil
-}
-
-// Profile switches the timing of single kernels on or off and clears what was
-// measured.
-func (p *Program) Profile(on bool) {
-	p.profile = on
-	for _, s := range p.steps {
-		s.nanos, s.runs = 0, 0
-	}
-}
-
-// StepTime is what Profile measured of one kernel.
-type StepTime struct {
-	Name string
-	Op   device.Op
-	Time time.Duration // mean of one run
-}
-
-// Times returns the measured kernels, slowest first.
-func (p *Program) Times() []StepTime {
-	var out []StepTime
-	for _, s := range p.steps {
-		if s.runs > 0 {
-			out = append(out, StepTime{s.name, s.op, time.Duration(s.nanos / s.runs)})
-		}
-	}
-	sort.SliceStable(out, func(i, j int) bool { return out[i].Time > out[j].Time })
-	return out
 }
