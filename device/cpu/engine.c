@@ -149,6 +149,8 @@ int mv_kernel_loop(mv_kernel *k, mv_loop loop, int np, const mv_place *places, i
 	return 0;
 }
 
+void mv_kernel_spread(mv_kernel *k) { k->spread = k->nsteps; }
+
 static void *address(mv_place p, void **args, char *scratch) {
 	if (p.arg == MV_ARG_CONST) return p.constant;
 	if (p.arg == MV_ARG_SCRATCH) return scratch + p.off;
@@ -169,7 +171,12 @@ int mv_kernel_bind(mv_kernel *k, void **args, char *scratch) {
 
 int mv_kernel_run(mv_kernel *k) {
 	if (mv_current != k->device) return MV_WRONG_THREAD;
-	for (int i = 0; i < k->nsteps; i++) {
+#pragma omp parallel for schedule(dynamic) if (k->spread > 1)
+	for (int i = 0; i < k->spread; i++) {
+		mv_step *s = &k->steps[i];
+		s->loop(s->p, s->n, s->f);
+	}
+	for (int i = k->spread; i < k->nsteps; i++) {
 		mv_step *s = &k->steps[i];
 		if (s->prim) {
 			int st = dnnl_primitive_execute(s->prim, k->stream, s->nargs, s->args);

@@ -37,6 +37,7 @@ typedef struct {
 	dnnl_stream_t stream;
 	dnnl_engine_t engine;
 	int nsteps, nmems, failed;
+	int spread; // this many steps at the beginning run at once
 	mv_step *steps;
 	dnnl_memory_t *mems;
 	mv_place *places;
@@ -58,6 +59,9 @@ int mv_kernel_memory(mv_kernel *k, const dnnl_memory_desc_t *md, mv_place place,
 // mv_kernel_primitive adds a step; ids and mems are pairs of DNNL_ARG_* and memory.
 int mv_kernel_primitive(mv_kernel *k, dnnl_primitive_desc_t pd, int nargs, const int *ids, const int *mems);
 int mv_kernel_loop(mv_kernel *k, mv_loop loop, int np, const mv_place *places, int nn, const int64_t *n, int nf, const double *f);
+// mv_kernel_spread has the threads share out the steps added so far, all of them loops
+// that do not depend on each other.
+void mv_kernel_spread(mv_kernel *k);
 int mv_kernel_bind(mv_kernel *k, void **args, char *scratch);
 int mv_kernel_run(mv_kernel *k);
 

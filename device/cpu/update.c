@@ -139,6 +139,25 @@ MV_LOOP(mv_norm2) {
 	*(float *)p[1] = (float)(*(float *)p[1] + total);
 }
 
+// p: a, its sum as a double. n: size.
+MV_LOOP(mv_squares) {
+	(void)f;
+	*(double *)p[1] = squares(p[0], 0, n[0]);
+}
+
+// Adds to sums, rounding after each tensor as mv_norm2 does. p: parts, a sum for every
+// tensor. n: tensors, parts of each.
+MV_LOOP(mv_add_squares) {
+	(void)f;
+	const double *part = p[0];
+	for (int64_t i = 0; i < n[0]; i++) {
+		double total = 0;
+		for (int64_t j = 0; j < n[1 + i]; j++) total += *part++;
+		float *sum = p[1 + i];
+		*sum = (float)(*sum + total);
+	}
+}
+
 // p: a, b, sum, partial sums. n: size.
 MV_LOOP(mv_distance2) {
 	(void)f;
