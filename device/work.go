@@ -42,6 +42,8 @@ func convolution(op Op) (Conv, bool) {
 		return o.Conv, true
 	case ConvBackwardWeights:
 		return o.Conv, true
+	case Mixed:
+		return convolution(o.Of)
 	}
 	return Conv{}, false
 }
@@ -123,7 +125,19 @@ func flops(op Op) (float64, bool) {
 		return elems(o.Outputs()[0]) * when(o.Mode != Nearest, 7), true
 	case ResizeBackward: // products and sums into four inputs, or one sum
 		return elems(o.Resize.Outputs()[0]) * (1 + when(o.Mode != Nearest, 7)), true
-	case Concat, Slice, SliceBackward, Fill:
+	case Mixed:
+		return flops(o.Of)
+	case Together:
+		total := 0.0
+		for _, op := range o.Ops {
+			n, known := flops(op)
+			if !known {
+				return 0, false
+			}
+			total += n
+		}
+		return total, true
+	case Concat, Slice, SliceBackward, Fill, Cast:
 		return 0, true
 	case Linear:
 		return o.products() + when(o.Bias, float64(o.M)*float64(o.N)), true
@@ -215,6 +229,13 @@ func (a Attention) weights() float64 {
 
 // traffic adds up the bytes of an operation's arguments.
 func traffic(op Op, size func(Desc) float64) float64 {
+	if t, ok := op.(Together); ok {
+		total := 0.0
+		for _, op := range t.Ops {
+			total += traffic(op, size)
+		}
+		return total
+	}
 	in, out := op.Inputs(), op.Outputs()
 	bytes := 0.0
 	for _, d := range in {
@@ -223,11 +244,15 @@ func traffic(op Op, size func(Desc) float64) float64 {
 	for _, d := range out {
 		bytes += size(d)
 	}
-	switch o := op.(type) {
+	of := op
+	if m, ok := op.(Mixed); ok {
+		of = m.Of
+	}
+	switch o := of.(type) {
 	case Conv:
-		bytes -= size(o.X()) * (1 - o.visited())
+		bytes -= size(in[0]) * (1 - o.visited())
 	case ConvBackwardWeights:
-		bytes -= size(o.X()) * (1 - o.visited())
+		bytes -= size(in[0]) * (1 - o.visited())
 	case Slice:
 		bytes += size(out[0]) - size(in[0])
 	case SGD:

@@ -1,13 +1,23 @@
 package device
 
-import "testing"
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"strings"
+	"testing"
+)
 
 // bytesOf is what device/cpu stores: floats and labels of 4 bytes, a bit or window
-// index in 1.
+// index in 1, bf16 in 2.
 func bytesOf(d Desc) float64 {
 	n := float64(d.Elems())
 	if d.DType == Bits || d.DType == Window {
 		return n
+	}
+	if d.DType == BF16 {
+		return 2 * n
 	}
 	return 4 * n
 }
@@ -93,6 +103,9 @@ func TestWork(t *testing.T) {
 		{AdamW{Of: ten}, 150, 4 * (70 + 5)},
 		{EMA{Of: ten}, 30, 120},
 		{SquaredNorm{ten}, 20, 48},
+		{Together{[]Op{SGD{Of: ten}, EMA{Of: dense(3)}}}, 59, 4*(30+5) + 36},
+		{Cast{Size: 10, From: Float, To: BF16}, 0, 60},
+		{Mixed{Of: point, In: []bool{true, false}, Out: []bool{true}}, 72, 2*12 + 4*6 + 2*18},
 		{SquaredDistance{ten}, 30, 88},
 	} {
 		w, known := WorkOf(c.op, bytesOf)
@@ -135,5 +148,51 @@ func (unlisted) Kind() string { return "unlisted" }
 func TestWorkOfUnknownKind(t *testing.T) {
 	if w, known := WorkOf(unlisted{ReLU{10}}, bytesOf); known || w.FLOPs != 0 || w.Bytes != 80 {
 		t.Errorf("%+v, known: %v; want 80 bytes and nothing else", w, known)
+	}
+}
+
+// Every descriptor of this package has its count: flops knows each type that has a
+// Kind.
+func TestEveryKindIsCounted(t *testing.T) {
+	set := token.NewFileSet()
+	pkgs, err := parser.ParseDir(set, ".", func(f fs.FileInfo) bool { return !strings.HasSuffix(f.Name(), "_test.go") }, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kinds, counted := map[string]bool{}, map[string]bool{}
+	for _, f := range pkgs["device"].Files {
+		ast.Inspect(f, func(n ast.Node) bool {
+			fn, ok := n.(*ast.FuncDecl)
+			if !ok {
+				return true
+			}
+			if fn.Name.Name == "Kind" && fn.Recv != nil {
+				if id, ok := fn.Recv.List[0].Type.(*ast.Ident); ok {
+					kinds[id.Name] = true
+				}
+			}
+			if fn.Name.Name != "flops" {
+				return true
+			}
+			ast.Inspect(fn, func(n ast.Node) bool {
+				if c, ok := n.(*ast.CaseClause); ok {
+					for _, e := range c.List {
+						if id, ok := e.(*ast.Ident); ok {
+							counted[id.Name] = true
+						}
+					}
+				}
+				return true
+			})
+			return true
+		})
+	}
+	if len(kinds) < 50 {
+		t.Fatalf("found only %d descriptors", len(kinds))
+	}
+	for k := range kinds {
+		if !counted[k] {
+			t.Errorf("work.go does not count the operations of %s: add a case to flops, and to traffic where an argument is read and written", k)
+		}
 	}
 }
