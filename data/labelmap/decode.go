@@ -22,13 +22,16 @@ import (
 type decoder struct {
 	file    []byte
 	joined  []byte // compressed data that comes in several parts
+	fast    *inflater
+	raw     []byte // filter types and rows of the whole image
+	rest    []byte // of raw, still to be given out; nil: inflate has the rows
 	inflate io.ReadCloser
 	source  bytes.Reader
 	line    []byte // filter type and row as stored
 	rows    [2][]byte
 }
 
-var decoders = sync.Pool{New: func() any { return new(decoder) }}
+var decoders = sync.Pool{New: func() any { return &decoder{fast: newInflater()} }}
 
 // load reads a file and returns its header. accept, which may say no, sees the
 // header before the rest is looked at.
@@ -86,6 +89,14 @@ func (d *decoder) load(path string, accept func(Header) *InputError) (Header, er
 	if len(z) < 2 || z[0]&15 != 8 || (uint(z[0])<<8|uint(z[1]))%31 != 0 || z[1]&32 != 0 {
 		return broken("broken PNG: the pixels are not compressed as they should be")
 	}
+	d.rest = nil
+	if size := h.Height * (1 + (h.Width*h.Depth+7)/8); h.Color != 2 && h.Color != 4 && h.Color != 6 && !h.Interlaced {
+		if d.raw = resize(d.raw, size); d.fast.inflate(d.raw, z[2:]) {
+			d.rest = d.raw
+			return h, nil
+		}
+	}
+	// Row by row whatever is intact is found, and what is not is named.
 	d.source.Reset(z[2:])
 	if d.inflate == nil {
 		d.inflate = flate.NewReader(&d.source)
@@ -124,19 +135,31 @@ func (d *decoder) readFile(path string) error {
 	}
 }
 
+// next returns the next n bytes of the uncompressed data.
+func (d *decoder) next(n int) ([]byte, error) {
+	if d.rest != nil {
+		line := d.rest[:n]
+		d.rest = d.rest[n:]
+		return line, nil
+	}
+	d.line = resize(d.line, n)
+	_, err := io.ReadFull(d.inflate, d.line)
+	return d.line, err
+}
+
 // row decodes the next row into out; prev is the row before it. bpp is the number
 // of bytes a pixel. Both rows are longer than 0.
 func (d *decoder) row(path string, out, prev []byte, bpp int) error {
-	d.line = resize(d.line, 1+len(out))
-	if _, err := io.ReadFull(d.inflate, d.line); err != nil {
+	line, err := d.next(1 + len(out))
+	if err != nil {
 		e := &InputError{Path: path, Kind: Broken, Problem: fmt.Sprintf("broken PNG: %v", err), Err: err}
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			e.Problem = "broken PNG: the file is cut off"
 		}
 		return e
 	}
-	stored := d.line[1:]
-	switch d.line[0] {
+	stored := line[1:]
+	switch line[0] {
 	case 0:
 		copy(out, stored)
 	case 1:
@@ -148,7 +171,7 @@ func (d *decoder) row(path string, out, prev []byte, bpp int) error {
 	case 4:
 		unfilterPaeth(out, stored, prev, bpp)
 	default:
-		return &InputError{Path: path, Kind: Broken, Problem: fmt.Sprintf("broken PNG: the filter type %d", d.line[0])}
+		return &InputError{Path: path, Kind: Broken, Problem: fmt.Sprintf("broken PNG: the filter type %d", line[0])}
 	}
 	return nil
 }
@@ -284,10 +307,21 @@ func (d *decoder) values16(path string, h Header, dst []uint16) ([]uint16, error
 			return dst, err
 		}
 		to := dst[y*w : (y+1)*w]
-		for x := range to {
-			to[x] = binary.BigEndian.Uint16(out[2*x : 2*x+2])
-		}
+		bigEndian(to, out)
 		out, prev = prev, out
 	}
 	return dst, nil
+}
+
+// bigEndian turns pairs of bytes, high byte first, into numbers.
+func bigEndian(to []uint16, from []byte) {
+	from = from[:2*len(to)]
+	x := 0
+	for ; x+4 <= len(to); x += 4 { // four at a time
+		v := binary.BigEndian.Uint64(from[2*x : 2*x+8])
+		to[x], to[x+1], to[x+2], to[x+3] = uint16(v>>48), uint16(v>>32), uint16(v>>16), uint16(v)
+	}
+	for ; x < len(to); x++ {
+		to[x] = binary.BigEndian.Uint16(from[2*x : 2*x+2])
+	}
 }
