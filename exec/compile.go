@@ -56,6 +56,11 @@ type Spec struct {
 	// storage (see Derived).
 	Derived []*Derived
 	Arena   *Arena // shared working memory; nil makes an own one
+	// Activations is the type of convolutions' inputs and outputs, of what is
+	// computed of them and of their gradients: device.Float or device.BF16. Losses,
+	// statistics, parameters and their gradients are floats either way, and casts are
+	// part of the plan.
+	Activations device.DType
 }
 
 // value is one output of one node, or a view of it.
@@ -78,8 +83,6 @@ type step struct {
 	skip    *bool
 	derived *Derived // what the step computes, if that is all
 	name    string
-	nanos   int64
-	runs    int64
 }
 
 type compiler struct {
@@ -89,7 +92,9 @@ type compiler struct {
 	ext    map[*Tensor]*value
 	steps  []*step
 	skips  map[string]*bool
-	writes map[port]*Tensor // where bound interior nodes are computed
+	writes map[port]*Tensor  // where bound interior nodes are computed
+	wide   map[int64]bool    // nodes that stay floats (see findWide)
+	casts  map[*value]*value // values in the other type
 }
 
 // port is one output of one node.
@@ -101,7 +106,8 @@ type port struct {
 // Compile turns a graph into a program. Nodes that no bound interior node, kept
 // node or post needs are left out.
 func Compile(dev device.Device, spec Spec) (*Program, error) {
-	c := &compiler{dev: dev, spec: spec, values: map[int64][]*value{}, ext: map[*Tensor]*value{}, skips: map[string]*bool{}, writes: map[port]*Tensor{}}
+	c := &compiler{dev: dev, spec: spec, values: map[int64][]*value{}, ext: map[*Tensor]*value{}, skips: map[string]*bool{},
+		writes: map[port]*Tensor{}, wide: map[int64]bool{}, casts: map[*value]*value{}}
 	p, err := c.compile()
 	if err != nil {
 		for _, s := range c.steps {
@@ -134,6 +140,12 @@ func (c *compiler) compile() (*Program, error) {
 	}
 	if err := c.derived(); err != nil {
 		return nil, err
+	}
+	if c.spec.Activations == device.BF16 {
+		if err := reducible(c.dev); err != nil {
+			return nil, err
+		}
+		c.findWide(nodes)
 	}
 	for _, n := range nodes {
 		if err := c.node(n); err != nil {
@@ -374,9 +386,14 @@ func (c *compiler) node(n *gorgonia.Node) error {
 	for i, k := range kids {
 		in[i] = c.values[k.ID()][0]
 	}
+	if op, in, err = c.reduce(n, op, in); err != nil {
+		return err
+	}
 	outs := make([]*value, 0, 2)
+	var copies [][2]*value // results and the storage of another type that they go to
 	for i, d := range op.Outputs() {
-		if bound := c.writes[port{n.ID(), i}]; bound != nil {
+		bound := c.writes[port{n.ID(), i}]
+		if bound != nil && !casts(d.DType, bound.Desc.DType) {
 			outs = append(outs, c.external(bound, n.Name()))
 			continue
 		}
@@ -385,9 +402,20 @@ func (c *compiler) node(n *gorgonia.Node) error {
 			return err
 		}
 		outs = append(outs, &value{desc: d, bytes: size, last: -1, name: n.Name()})
+		if bound != nil {
+			copies = append(copies, [2]*value{outs[i], c.external(bound, n.Name())})
+		}
 	}
 	c.values[n.ID()] = outs
-	return c.step(op, in, outs, nil)
+	if err := c.step(op, in, outs, nil); err != nil {
+		return err
+	}
+	for _, p := range copies {
+		if err := c.castStep(p[0], p[1]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // descriptor finds what a node computes: an operation of ours, or one of the two
@@ -401,6 +429,9 @@ func (c *compiler) descriptor(n *gorgonia.Node, kids gorgonia.Nodes) (device.Op,
 		a, b := c.values[kids[0].ID()][0].desc, c.values[kids[1].ID()][0].desc
 		if a.Elems() != b.Elems() || a.Layout != b.Layout {
 			return nil, fmt.Errorf("sum of %v and %v", a, b)
+		}
+		if a.DType == device.BF16 {
+			a.DType = device.Float // see reduce
 		}
 		return device.Add{Of: a}, nil
 	case len(kids) == 0 && n.Value() != nil:

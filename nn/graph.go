@@ -473,5 +473,6 @@ func (g *Graph) Compile(name string, arena *exec.Arena, keep ...*gorgonia.Node) 
 	if g.err != nil {
 		return nil, fmt.Errorf("%s: %w", name, g.err)
 	}
-	return exec.Compile(g.Store.dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Derived: g.derived, Arena: arena})
+	return exec.Compile(g.Store.dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Derived: g.derived, Arena: arena,
+		Activations: g.Store.Activations})
 }

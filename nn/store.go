@@ -39,6 +39,10 @@ type Store struct {
 	// of the convolutions' weights: a training run that evaluates between steps
 	// leaves it off where memory counts.
 	Fold bool
+	// Activations is the type of activations and their gradients in the programs that
+	// are compiled of graphs: device.Float or device.BF16 (see exec.Spec). Variables
+	// are floats either way.
+	Activations device.DType
 
 	dev   device.Device
 	seed  uint64
