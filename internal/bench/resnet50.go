@@ -24,15 +24,11 @@ type Steps struct {
 	Above    int64     `json:"resident_above_start"`
 	Compile  float64   `json:"compile"`        // seconds
 	Loss     []float64 `json:"loss,omitempty"` // of every counted training step
-	Times    []OpTime  `json:"ops,omitempty"`
-}
-
-// OpTime is the time of one kernel of a step.
-type OpTime struct {
-	Name   string  `json:"name"`
-	Op     string  `json:"op"`
-	Millis float64 `json:"ms"`
-	GFLOPs float64 `json:"gflops,omitempty"` // per second
+	// Times are the kernels of the steps that were profiled after the counted ones,
+	// Profiled the seconds of these steps. As JSON they are summed up by kind and
+	// shape, "ops".
+	Times    []exec.StepTime `json:"-"`
+	Profiled []float64       `json:"-"`
 }
 
 // warmup is the number of steps that are not counted.
@@ -98,19 +94,17 @@ func ResNet50(dev device.Device, batch, size, steps int, profile bool) (*Steps, 
 	for _, t := range p.Tensors() {
 		out.Planned += t.Bytes()
 	}
-	err = out.run(steps, func() (float64, error) {
+	one := func() (float64, error) {
 		if err := p.Run(); err != nil {
 			return 0, err
 		}
 		var l [1]float32
 		err := p.Download(l[:], loss)
 		return float64(l[0]), err
-	})
+	}
+	err = out.run(steps, one)
 	if err == nil && profile {
-		p.Profile(true)
-		if err = p.Run(); err == nil {
-			out.Times = opTimes(p)
-		}
+		err = out.profile(steps, one, p)
 	}
 	out.memory(dev, base)
 	return out, err
@@ -136,18 +130,6 @@ func (s *Steps) run(steps int, step func() (float64, error)) error {
 		}
 	}
 	return nil
-}
-
-func opTimes(p *exec.Program) []OpTime {
-	var out []OpTime
-	for _, t := range p.Times() {
-		o := OpTime{Name: t.Name, Op: fmt.Sprintf("%+v", t.Op), Millis: t.Time.Seconds() * 1e3}
-		if f, ok := t.Op.(interface{ FLOPs() float64 }); ok {
-			o.GFLOPs = f.FLOPs() / t.Time.Seconds() / 1e9
-		}
-		out = append(out, o)
-	}
-	return out
 }
 
 // noise is a cheap deterministic stand-in for normalised pixels.

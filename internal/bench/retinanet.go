@@ -6,6 +6,7 @@ import (
 	"manvision/backbone"
 	"manvision/detection"
 	"manvision/device"
+	"manvision/exec"
 	"manvision/internal/resident"
 	"manvision/manpp"
 	"manvision/nn"
@@ -78,12 +79,9 @@ func (out *Steps) train(s *manpp.Steps, steps int, profile bool, one func() (flo
 	if err := out.run(steps, one); err != nil || !profile {
 		return err
 	}
+	var programs []*exec.Program
 	for _, b := range s.Blocks {
-		b.Program.Profile(true)
+		programs = append(programs, b.Program)
 	}
-	_, err := one()
-	for _, b := range s.Blocks {
-		out.Times = append(out.Times, opTimes(b.Program)...)
-	}
-	return err
+	return out.profile(steps, one, programs...)
 }
