@@ -41,7 +41,47 @@ func updateCases() []Case {
 			Case{Op: device.SquaredDistance{Of: d}, Name: d.String(), Steps: [][]any{{g.of(d), g.of(d)}, {g.of(d), g.of(d)}}, Terms: d.Elems(),
 				Start: map[int][]float64{0: {0}}})
 	}
-	return list
+	return append(list, togetherCases()...)
+}
+
+// togetherCases join single updates: members small and large, filters with padding.
+func togetherCases() []Case {
+	g := seeded("together")
+	sgd, adam, ema, norm := Case{Name: "sgd"}, Case{Name: "adamw"}, Case{Name: "ema"}, Case{Name: "norm2"}
+	small := Case{Name: "small"} // all of it less than what is worth a second thread
+	for i, d := range storages() {
+		s := device.SGD{Of: d, LRScale: 1 + float64(i), Momentum: 0.9, WeightDecay: 1e-4, Nesterov: i%2 == 0}
+		sgd.join(s, g.steps(d, 3, 0, 0), map[int][]float64{0: g.of(d), 1: g.of(d)})
+		a := device.AdamW{Of: d, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8, WeightDecay: 0.05, LRScale: 1}
+		adam.join(a, g.steps(d, 3, a.Beta1, a.Beta2), map[int][]float64{0: g.of(d), 1: make([]float64, d.Elems()), 2: make([]float64, d.Elems())})
+		ema.join(device.EMA{Of: d, Momentum: 0.995}, [][]any{{g.of(d)}, {g.of(d)}}, map[int][]float64{0: g.of(d)})
+		norm.join(device.SquaredNorm{Of: d}, [][]any{{g.of(d)}, {g.of(d)}}, map[int][]float64{0: {float64(i)}})
+		if d.Elems() < 100 {
+			small.join(device.EMA{Of: d, Momentum: 0.5}, [][]any{{g.of(d)}}, map[int][]float64{0: g.of(d)})
+			small.join(device.SquaredNorm{Of: d}, [][]any{{g.of(d)}}, map[int][]float64{0: {float64(i)}})
+		}
+	}
+	return []Case{sgd, adam, ema, norm, small}
+}
+
+// join makes op, with its inputs by step and first outputs, a member of the case's
+// Together.
+func (c *Case) join(op device.Op, steps [][]any, start map[int][]float64) {
+	t, _ := c.Op.(device.Together)
+	at := len(t.Outputs())
+	t.Ops = append(t.Ops, op)
+	c.Op = t
+	if c.Steps == nil {
+		c.Steps, c.Start, c.Floor = make([][]any, len(steps)), map[int][]float64{}, map[int]float64{}
+	}
+	for i, in := range steps {
+		c.Steps[i] = append(c.Steps[i], in...)
+	}
+	for i, v := range start {
+		c.Start[at+i] = v
+		c.Floor[at+i] = 1
+	}
+	c.Terms = max(c.Terms, op.Inputs()[0].Elems())
 }
 
 // steps returns gradients and hyper-parameters of n optimizer steps, with another

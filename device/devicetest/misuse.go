@@ -128,5 +128,6 @@ func impossible() []device.Op {
 		device.SigmoidBCE{}, device.SigmoidBCEBackward{}, device.SigmoidBCE{Size: 1, Weight: -1},
 		device.Dropout{P: 0.5}, device.Dropout{Size: 1, P: 1}, device.Dropout{Size: 1, P: -0.1}, device.Dropout{Size: 1, P: math.NaN()}, device.Dropout{Size: 1 << 33, P: 0.5},
 		device.SGD{Of: dense(0)}, device.AdamW{Of: dense(0)}, device.EMA{Of: dense(0)},
-		device.SquaredNorm{Of: dense(0)}, device.SquaredDistance{Of: dense(0)}, device.Add{Of: dense(0)}, device.Fill{Of: dense(0)})
+		device.SquaredNorm{Of: dense(0)}, device.SquaredDistance{Of: dense(0)}, device.Add{Of: dense(0)}, device.Fill{Of: dense(0)},
+		device.Together{}, device.Together{Ops: []device.Op{device.EMA{Of: dense(0)}}}, device.Together{Ops: []device.Op{device.ReLU{Size: 1}}})
 }

@@ -102,6 +102,7 @@ func Float32() Tolerances {
 		"adamw":               {2e-6, 0},
 		"ema":                 few,
 		"norm2":               sum,
+		"together":            sum,
 		"distance2":           sum,
 		"fill":                {1e-7, 0}, // the value itself is rounded
 	}}
