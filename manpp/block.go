@@ -91,7 +91,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		var keep []*gorgonia.Node
 		if j < len(m.Partition) {
 			b.HasAux = true
-			if b.output, err = hold(desc(out.Node)); err != nil {
+			if b.output, err = hold(m.crossing(out.Node)); err != nil {
 				return nil, err
 			}
 			g.Write(out.Node, b.output)
@@ -101,7 +101,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 				}
 				t := b.output
 				if f.Node != out.Node {
-					if t, err = hold(desc(f.Node)); err != nil {
+					if t, err = hold(m.crossing(f.Node)); err != nil {
 						return nil, err
 					}
 					g.Write(f.Node, t)
@@ -128,7 +128,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 				if err := b.report(g, m, aux); err != nil { // of the values that this step ran with
 					return nil, err
 				}
-				for _, p := range aux.updates {
+				for _, p := range together(aux.updates) {
 					p.Group = groupEMA
 					g.Post(p)
 				}
@@ -153,10 +153,9 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		if err != nil {
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
-		for _, gr := range grads {
-			if err := opt.attach(g, gr, skipGroup(heads, gr.Var.Name), m.shared(gr.Var.Name), added); err != nil {
-				return nil, fmt.Errorf("block %d: %w", j+1, err)
-			}
+		group := func(param string) string { return skipGroup(heads, param) }
+		if err := opt.attachAll(g, grads, group, m.shared, added); err != nil {
+			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arena, keep...); err != nil {
 			return nil, err
@@ -180,8 +179,13 @@ func skipGroup(h Heads, param string) string {
 	return ""
 }
 
-func desc(n *gorgonia.Node) device.Desc {
-	return device.Desc{Shape: append([]int{}, n.Shape()...)}
+// crossing describes the storage of feature maps or tokens that cross a cut.
+func (m *Model) crossing(n *gorgonia.Node) device.Desc {
+	d := device.Desc{Shape: append([]int{}, n.Shape()...)}
+	if n.Dims() == 4 {
+		d.DType = m.Store.Activations
+	}
+	return d
 }
 
 // inputName is the node of block j's input.

@@ -52,23 +52,47 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 	return o, err
 }
 
-// attach plans the update of a parameter from its gradient: inside graph g, or
-// with clipping or several parts after all blocks. group names the parameters whose update a step
-// may skip because they got no gradient. A shared parameter has gradients in several
-// blocks' graphs: they add up, and the update comes after all blocks; added remembers
-// the parameters that have one already.
-func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared bool, added map[string]bool) error {
+// attachAll plans the updates of a block's parameters. group names those whose update
+// a step may skip because they got no gradient; shared and added: see attach. Small
+// parameters are updated together at the end.
+func (o *Optimizer) attachAll(g *nn.Graph, grads []nn.Gradient, group func(param string) string, shared func(param string) bool, added map[string]bool) error {
+	var small []exec.Post
+	for _, grad := range grads {
+		name := grad.Var.Name
+		p, err := o.attach(g, grad, group(name), shared(name), added)
+		if err != nil {
+			return err
+		}
+		switch {
+		case p == nil:
+		case grad.Var.Value.Desc.Elems() <= waits:
+			small = append(small, *p)
+		default:
+			g.Post(*p)
+		}
+	}
+	for _, p := range together(small) {
+		g.Post(p)
+	}
+	return nil
+}
+
+// attach plans the update of a parameter from its gradient: returned, for graph g, or
+// with clipping or several parts after all blocks. A shared parameter has gradients in
+// several blocks' graphs: they add up, and the update comes after all blocks; added
+// remembers the parameters that have one already.
+func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared bool, added map[string]bool) (*exec.Post, error) {
 	v := grad.Var
 	set := o.Rules.Resolve(v.Name, v.Shape)
 	if set.Frozen {
-		return nil
+		return nil, nil
 	}
 	if _, ok := o.state[v.Name]; !ok {
 		var state []*exec.Tensor
 		for range o.Hyper.State() {
 			t, err := exec.NewTensor(o.dev, v.Value.Desc)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			state = append(state, t)
 		}
@@ -81,24 +105,24 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared b
 	}
 	parts := o.Hyper.Parts()
 	if o.Hyper.ClipNorm == 0 && parts == 1 && !shared {
-		g.Post(o.post(v, set, exec.Source{Node: grad.Node}))
-		return nil
+		p := o.post(v, set, exec.Source{Node: grad.Node})
+		return &p, nil
 	}
 	t := o.grads[v.Name]
 	if t == nil {
 		var err error
 		if t, err = exec.NewTensor(o.dev, v.Value.Desc); err != nil {
-			return err
+			return nil, err
 		}
 		o.grads[v.Name] = t
 	}
 	if added[v.Name] || parts > 1 { // begin clears what parts add to
 		g.Post(exec.Post{Op: device.Add{Of: v.Value.Desc}, In: []exec.Source{{Node: grad.Node}, {Tensor: t}}, Out: []*exec.Tensor{t}})
-		return nil
+		return nil, nil
 	}
 	added[v.Name] = true
 	g.Write(grad.Node, t)
-	return nil
+	return nil, nil
 }
 
 func (o *Optimizer) post(v *nn.Var, set optim.Settings, grad exec.Source) exec.Post {
@@ -207,10 +231,10 @@ func (o *Optimizer) compile() error {
 		updates = append(updates, o.post(v, o.Rules.Resolve(v.Name, v.Shape), g))
 	}
 	var err error
-	if o.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: sums}); err != nil {
+	if o.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: together(sums)}); err != nil {
 		return err
 	}
-	o.update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: updates})
+	o.update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: together(updates)})
 	return err
 }
 
