@@ -32,14 +32,17 @@ type Config struct {
 // Model describes the network that remains at inference, and its losses. Keys of
 // another task than the recipe's have no effect; see Config.checkTask.
 type Model struct {
-	Backbone   string  `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152,resnext50_32x4d,resnext101_32x8d,wide_resnet50_2,cifar_resnet20,cifar_resnet32,cifar_resnet44,cifar_resnet56,cifar_resnet110,cifar_resnet20_a,cifar_resnet32_a,cifar_resnet44_a,cifar_resnet56_a,cifar_resnet110_a,vit_ti_16,vit_s_16,vit_b_16,vit_ti_16_manpp,vit_s_16_manpp,vit_b_16_manpp"`
-	Width      int     `yaml:"width" min:"0" max:"1024"` // channels of the stem and the first stage; 0: as published
-	Pretrained string  `yaml:"pretrained"`               // absolute after Load; empty: from scratch
-	Norm       string  `yaml:"norm" enum:"train,frozen"`
-	Channels   int     `yaml:"fpn_channels" min:"4" max:"4096"`
-	HeadConvs  int     `yaml:"head_convs" min:"0" max:"16"`
-	Anchors    Anchors `yaml:"anchors"`
-	Loss       Loss    `yaml:"loss"`
+	Backbone   string `yaml:"backbone" enum:"resnet18,resnet34,resnet50,resnet101,resnet152,resnext50_32x4d,resnext101_32x8d,wide_resnet50_2,cifar_resnet20,cifar_resnet32,cifar_resnet44,cifar_resnet56,cifar_resnet110,cifar_resnet20_a,cifar_resnet32_a,cifar_resnet44_a,cifar_resnet56_a,cifar_resnet110_a,vit_ti_16,vit_s_16,vit_b_16,vit_ti_16_manpp,vit_s_16_manpp,vit_b_16_manpp"`
+	Width      int    `yaml:"width" min:"0" max:"1024"` // channels of the stem and the first stage; 0: as published
+	Pretrained string `yaml:"pretrained"`               // absolute after Load; empty: from scratch
+	// PretrainedShare is how much of the backbone the file must hold.
+	PretrainedShare float64 `yaml:"pretrained_share" min:"0" max:"1"`
+
+	Norm      string  `yaml:"norm" enum:"train,frozen"`
+	Channels  int     `yaml:"fpn_channels" min:"4" max:"4096"`
+	HeadConvs int     `yaml:"head_convs" min:"0" max:"16"`
+	Anchors   Anchors `yaml:"anchors"`
+	Loss      Loss    `yaml:"loss"`
 
 	Segmentation   SegmentationModel   `yaml:"segmentation"`
 	Classification ClassificationModel `yaml:"classification"`

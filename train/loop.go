@@ -202,7 +202,7 @@ func (r *run) initialise() error {
 			return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, "checkpoints"))
 		}
 		var err error
-		if r.step, r.average, err = r.model.Net().resume(r.tr, last); err != nil {
+		if r.step, r.average, err = r.model.Net().resume(r.tr, last, r.o.Say); err != nil {
 			return err
 		}
 		r.saved, r.path = r.step, last
@@ -216,11 +216,14 @@ func (r *run) initialise() error {
 		return err
 	}
 	if r.cfg.Model.Pretrained != "" {
-		rep, err := r.model.Net().LoadPretrained(r.cfg.Model.Pretrained)
+		rep, notes, err := r.model.Net().LoadPretrained(r.cfg.Model.Pretrained)
 		if err != nil {
 			return err
 		}
 		r.o.Say(fmt.Sprintf("%s:\n%s", r.cfg.Model.Pretrained, rep))
+		for _, note := range notes {
+			r.o.Say("warning: " + note)
+		}
 	}
 	if decay := r.cfg.Train.WeightEMA; decay > 0 {
 		var err error

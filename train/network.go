@@ -2,7 +2,6 @@ package train
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"manvision/backbone"
@@ -176,55 +175,4 @@ func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
 		return nil, err
 	}
 	return manpp.NewTrainer(n.Model, opt, m.NewHeads)
-}
-
-// LoadPretrained fills the backbone from a checkpoint of ours, or a .safetensors or
-// .pth file of another program (weights.Fit), and starts LB and EMA from the units
-// they stand for. A classifier's head is loaded too where it is of as many classes, and
-// stays as drawn where not. It returns what was loaded; less than nine tenths of the
-// backbone, or of a classifier that is there, is an error.
-func (n *Network) LoadPretrained(path string) (*weights.Report, error) {
-	file, err := weights.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	var want []weights.Tensor
-	for _, v := range n.Store.Vars() {
-		if strings.HasPrefix(v.Name, n.Model.Prefix) && !strings.HasPrefix(v.Name, manpp.AuxPrefix) {
-			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
-		}
-	}
-	r := file.Fit(want)
-	require := r.Require
-	if n.Model.Prefix == "" && !slices.ContainsFunc(r.Mismatched, func(m weights.Mismatch) bool { return !isHead(m.Name) }) {
-		require = r.RequireShare
-	}
-	if err := require(0.9); err != nil {
-		return r, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := file.Fill(r, func(t weights.Tensor) error { return setVar(n.Store, t.Name, t) }); err != nil {
-		return r, err
-	}
-	if n.Model.Quirks.IndependentClones {
-		return r, nil
-	}
-	return r, n.Model.CopyClones()
-}
-
-// isHead reports whether a parameter is of a classifier's last layer.
-func isHead(name string) bool {
-	for _, p := range []string{"fc.", "head.", "heads.head."} {
-		if strings.HasPrefix(name, p) {
-			return true
-		}
-	}
-	return false
-}
-
-func setVar(s *nn.Store, name string, t weights.Tensor) error {
-	if t.F64 != nil {
-		return s.Set(name, t.F64)
-	}
-	return s.Set(name, t.Data)
 }

@@ -44,11 +44,13 @@ func OpenVal(ctx context.Context, cfg *config.Config, say func(string)) (Split, 
 type Trained struct {
 	Model     Model
 	Predictor Predictor
+	Report    *weights.Report // of what was loaded
+	Notes     []string        // in what the recipe contradicts the weights
 }
 
 // LoadModel builds the inference network of a recipe for the classes and fills it
-// from a checkpoint, which must be of that model and those classes. The device
-// stays the caller's.
+// from a checkpoint, which must be of that model and those classes, or from plain
+// weights of that model (see Network.LoadCheckpoint). The device stays the caller's.
 func LoadModel(cfg *config.Config, dev device.Device, classes Classes, path string) (*Trained, error) {
 	whole := *cfg
 	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0 // cuts matter to training alone
@@ -64,7 +66,7 @@ func LoadModel(cfg *config.Config, dev device.Device, classes Classes, path stri
 		return nil, err
 	}
 	if err = m.Predictor.Warm(nil); err == nil {
-		err = m.Model.Net().LoadCheckpoint(path)
+		m.Report, m.Notes, err = m.Model.Net().LoadCheckpoint(path)
 	}
 	if err != nil {
 		m.Close()

@@ -3,7 +3,6 @@ package train
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"manvision/manpp"
 	"manvision/weights"
@@ -43,9 +42,9 @@ func (n *Network) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weigh
 	return c, nil
 }
 
-// resume puts a checkpoint's whole state back and returns the steps done
-// and the average of the weights if the recipe has one.
-func (n *Network) resume(tr *manpp.Trainer, path string) (int64, *average, error) {
+// resume puts a checkpoint's whole state back, says what was loaded, and returns the
+// steps done and the average of the weights if the recipe has one.
+func (n *Network) resume(tr *manpp.Trainer, path string, say func(string)) (int64, *average, error) {
 	c, err := weights.Load(path)
 	if err != nil {
 		return 0, nil, err
@@ -63,9 +62,11 @@ func (n *Network) resume(tr *manpp.Trainer, path string) (int64, *average, error
 	if sampler.Seed != n.Config.Seed {
 		return 0, nil, fmt.Errorf("%s: was trained with seed %d, the recipe says %d: the order of the data would change; use --set seed=%d", path, sampler.Seed, n.Config.Seed, sampler.Seed)
 	}
-	if err := n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), ""); err != nil {
+	r, err := n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), "")
+	if err != nil {
 		return 0, nil, err
 	}
+	say(fmt.Sprintf("%s:\n%s", path, r))
 	stored := map[string]weights.Tensor{}
 	for _, t := range c.Optimizer {
 		stored[t.Name] = t
@@ -92,22 +93,6 @@ func (n *Network) resume(tr *manpp.Trainer, path string) (int64, *average, error
 	return c.Meta.Step, nil, nil
 }
 
-// LoadCheckpoint fills the parameters and running statistics that inference
-// needs from a checkpoint of the same model; auxiliary parts are passed over.
-func (n *Network) LoadCheckpoint(path string) error {
-	c, err := weights.LoadParams(path)
-	if err != nil {
-		return err
-	}
-	if err := c.Meta.Identity.CheckInference(path, n.Identity()); err != nil {
-		return err
-	}
-	if err := n.checkClasses(path, c.Meta.IDMap); err != nil {
-		return err
-	}
-	return n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), manpp.AuxPrefix)
-}
-
 // checkClasses compares the classes that a checkpoint was trained on with the
 // data's.
 func (n *Network) checkClasses(path string, raw json.RawMessage) error {
@@ -121,36 +106,6 @@ func (n *Network) checkClasses(path string, raw json.RawMessage) error {
 	}
 	if diff := stored.Diff(n.Classes); diff != "" {
 		return fmt.Errorf("%s: was trained on other categories than the data has: %s", path, diff)
-	}
-	return nil
-}
-
-// setAll writes every variable of the model from tensors but those whose name
-// starts with skip.
-func (n *Network) setAll(path string, tensors []weights.Tensor, skip string) error {
-	aux := func(name string) bool { return skip != "" && strings.HasPrefix(name, skip) }
-	var want, have []weights.Tensor
-	for _, v := range n.Store.Vars() {
-		if !aux(v.Name) {
-			want = append(want, weights.Tensor{Name: v.Name, Shape: v.Shape})
-		}
-	}
-	for _, t := range tensors {
-		if !aux(t.Name) {
-			have = append(have, t)
-		}
-	}
-	r := weights.Match(want, have)
-	if err := r.Require(1); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
-	for _, t := range have {
-		if _, ok := n.Store.Lookup(t.Name); !ok {
-			continue
-		}
-		if err := setVar(n.Store, t.Name, t); err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
 	}
 	return nil
 }

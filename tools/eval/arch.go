@@ -128,7 +128,7 @@ func (e *archEval) boxes(ctx context.Context, src *train.BoxSplit) (*train.Summa
 		return nil, cli.Input(err)
 	}
 	defer d.Close()
-	fmt.Fprint(e.streams.Err, report)
+	fmt.Fprintf(e.streams.Err, "%s:\n%s", e.checkpoint, report)
 	d.SkipBad = e.skip
 	err = d.Detect(ctx, src, func(s *data.Sample, found []detection.Detection) error {
 		from := len(e.found)
@@ -161,7 +161,7 @@ func (e *archEval) labels(ctx context.Context, src *train.LabelSplit) (*train.Su
 		return nil, cli.Input(err)
 	}
 	defer net.Close()
-	fmt.Fprint(e.streams.Err, report)
+	fmt.Fprintf(e.streams.Err, "%s:\n%s", e.checkpoint, report)
 	net.SkipBad = e.skip
 	eval, images := iou.New(classes), 0
 	var truth []uint8
@@ -195,7 +195,7 @@ func (e *archEval) classes(ctx context.Context, src *train.ClassSplit) (*train.S
 		return nil, cli.Input(err)
 	}
 	defer net.Close()
-	fmt.Fprint(e.streams.Err, report)
+	fmt.Fprintf(e.streams.Err, "%s:\n%s", e.checkpoint, report)
 	net.SkipBad = e.skip
 	eval, images := topk.New(names), 0
 	err = net.Classify(ctx, src, func(i int, logits []float32) error {

@@ -35,6 +35,10 @@ func runModel(ctx context.Context, o *modelOptions) error {
 		return cli.Input(err)
 	}
 	defer m.Close()
+	fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, m.Report)
+	for _, n := range m.Notes {
+		news("warning: " + n)
+	}
 	boxes, isDetector := m.Predictor.(*train.DetectionPredictor)
 	if o.results != "" && !isDetector {
 		return cli.Usage("--results: a COCO results file is for detections; the recipe's task is %s", cfg.Task)

@@ -27,12 +27,14 @@ type loaded struct {
 	close    func()
 }
 
-// loadCheckpoint loads a model that was trained here.
-func loadCheckpoint(cfg *config.Config, dev device.Device, classes train.Classes, path string) (*loaded, error) {
+// loadCheckpoint loads a model that was trained here and says what was loaded.
+func loadCheckpoint(cfg *config.Config, o *options, dev device.Device, classes train.Classes) (*loaded, error) {
+	path := o.checkpoint
 	m, err := train.LoadModel(cfg, dev, classes, path)
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintf(o.streams.Err, "%s:\n%s", path, m.Report)
 	l := &loaded{close: m.Close}
 	switch p := m.Predictor.(type) {
 	case *train.DetectionPredictor:
@@ -80,7 +82,7 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprint(o.streams.Err, r)
+		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
 		d.SkipBad, l.ids, l.close = o.skipBad, d.IDs, d.Close
 		l.detect = func(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) ([]data.Skip, error) {
 			err := d.Detect(ctx, src, each)
@@ -91,7 +93,7 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprint(o.streams.Err, r)
+		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
 		s.SkipBad, l.close = o.skipBad, s.Close
 		l.segment = func(ctx context.Context, src data.Source, each func(i int, labels []uint8) error) ([]data.Skip, error) {
 			err := s.Segment(ctx, src, each)
@@ -102,7 +104,7 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		fmt.Fprint(o.streams.Err, r)
+		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
 		c.SkipBad, l.names, l.close = o.skipBad, c.Names, c.Close
 		l.classify = func(ctx context.Context, src data.Source, each func(i int, logits []float32) error) ([]data.Skip, error) {
 			err := c.Classify(ctx, src, each)

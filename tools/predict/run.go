@@ -129,7 +129,7 @@ func run(ctx context.Context, o *options) error {
 	if network != nil {
 		m, err = loadArch(*network, o, dev)
 	} else {
-		m, err = loadCheckpoint(cfg, dev, classes, o.checkpoint)
+		m, err = loadCheckpoint(cfg, o, dev, classes)
 	}
 	if err != nil {
 		return cli.Input(err)
