@@ -230,6 +230,7 @@ type Schedule struct {
 // is 0.
 type Train struct {
 	Batch           int `yaml:"batch" min:"1" max:"65536"`
+	Accumulate      int `yaml:"accumulate" min:"1" max:"65536"` // batches a step
 	Steps           int `yaml:"steps" min:"0" max:"1000000000"`
 	Epochs          int `yaml:"epochs" min:"0" max:"1000000"`
 	EvalEvery       int `yaml:"eval_every" min:"0" max:"1000000000"`       // steps; 0: at the end only
@@ -263,13 +264,15 @@ type View struct {
 	Size   []int     `yaml:"size,flow" min:"32" max:"16384" len:"0,2"` // width, height
 }
 
-// TotalSteps returns the length of the run for a data set whose epoch has that
-// many steps.
-func (t Train) TotalSteps(stepsPerEpoch int) int {
+// TotalSteps returns the length of the run in steps for a data set whose epoch has
+// that many batches, Accumulate of which make a step; the last step may go beyond the
+// last epoch.
+func (t Train) TotalSteps(batchesPerEpoch int) int {
 	if t.Steps > 0 {
 		return t.Steps
 	}
-	return t.Epochs * stepsPerEpoch
+	n := max(t.Accumulate, 1)
+	return (t.Epochs*batchesPerEpoch + n - 1) / n
 }
 
 // Path returns the absolute path of a file of the data set: rel itself where it

@@ -120,7 +120,10 @@ func TestTotalSteps(t *testing.T) {
 	if got := (Train{Epochs: 3}).TotalSteps(7); got != 21 {
 		t.Error(got)
 	}
-	if got := (Train{Steps: 5}).TotalSteps(7); got != 5 {
+	if got := (Train{Epochs: 3, Accumulate: 4}).TotalSteps(7); got != 6 { // of 4 batches, the last with 3 of epoch 4
+		t.Errorf("3 epochs of 7 batches, 4 a step: %d steps", got)
+	}
+	if got := (Train{Steps: 5, Accumulate: 4}).TotalSteps(7); got != 5 {
 		t.Error(got)
 	}
 }

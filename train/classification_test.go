@@ -82,6 +82,8 @@ var classWays = [][]string{
 	{"manpp.strategy=infopro", "train.mixup=1", "manpp.classification.recon_weights=[1, 0.5]"},
 	{"manpp.strategy=mlaan", "manpp.partition=every-unit"},
 	{"manpp.strategy=auglocal", "manpp.classification.depth=1"},
+	{"manpp.strategy=manpp", "train.accumulate=3", "train.mixup=0.4", "train.weight_ema=0.9", "optim.clip_norm=1"},
+	{"manpp.strategy=mlaan", "train.accumulate=2", "train.batch=4"},
 	{"manpp.strategy=infopro", "manpp.classification={contrast: true, feature_dim: 8}", "model.classification.label_smoothing=0"},
 }
 

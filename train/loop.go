@@ -190,7 +190,7 @@ func (r *run) open(ctx context.Context) error {
 	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1); err != nil {
 		return err
 	}
-	return r.loader.SeekStep(r.step)
+	return r.loader.SeekStep(r.step * int64(cfg.Train.Accumulate))
 }
 
 // initialise sets all variables: from the last checkpoint, from a pretrained
@@ -237,17 +237,25 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 	images := 0
 	mark, waited := time.Now(), r.loader.Stats().Wait
 	for r.step < r.total {
-		b, err := r.loader.Next()
-		if err != nil {
-			return r.rescue(err)
-		}
 		detail := (r.step+1)%int64(r.cfg.Train.LogEvery) == 0 || r.step+1 == r.total
-		if err := r.train(b, detail); err != nil {
-			return r.rescue(err)
+		var epoch int64
+		for part := range r.cfg.Train.Accumulate {
+			b, err := r.loader.Next()
+			if err != nil {
+				return r.rescue(err)
+			}
+			if err := r.train(b, part, detail); err != nil {
+				return r.rescue(err)
+			}
+			images += len(b.Samples)
+			epoch = b.Epoch
+			r.loader.Recycle(b)
 		}
-		images += len(b.Samples)
-		epoch := b.Epoch
-		r.loader.Recycle(b)
+		if r.average != nil {
+			if err := r.average.update(r.step); err != nil {
+				return r.rescue(err)
+			}
+		}
 		r.step++
 		if detail {
 			now := time.Now()
@@ -291,7 +299,9 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 	return nil
 }
 
-// rescue saves what has been trained before an error ends the run.
+// rescue saves what has been trained before an error ends the run. Within a step of
+// several batches the norms' running statistics have seen some of them; resumed, the
+// step begins anew.
 func (r *run) rescue(err error) error {
 	if r.step > r.saved && r.step > 0 && !errors.Is(err, errDiverged) {
 		if saveErr := r.save(); saveErr != nil {
@@ -305,8 +315,8 @@ func (r *run) rescue(err error) error {
 // errDiverged marks errors after which the weights are not worth keeping.
 var errDiverged = errors.New("diverged")
 
-// train does one step on a batch.
-func (r *run) train(b *data.Batch, detail bool) error {
+// train does a part (from 0) of a step on a batch.
+func (r *run) train(b *data.Batch, part int, detail bool) error {
 	s, err := r.tr.Steps(b.N, b.H, b.W)
 	if err != nil {
 		return err
@@ -317,15 +327,12 @@ func (r *run) train(b *data.Batch, detail bool) error {
 	if err := s.Input.Upload(b.Images); err != nil {
 		return err
 	}
-	if err := r.tr.Run(s, r.step, r.skip, detail, &r.report); err != nil {
+	if err := r.tr.RunPart(s, r.step, part, r.skip, detail, &r.report); err != nil {
 		names := make([]string, len(b.Samples))
 		for i, sample := range b.Samples {
 			names[i] = filepath.Base(sample.File)
 		}
 		return fmt.Errorf("%w: images %v: %w", errDiverged, names, err)
-	}
-	if r.average != nil {
-		return r.average.update(r.step)
 	}
 	return nil
 }
@@ -388,7 +395,7 @@ func (r *run) averaged(do func() error) error {
 }
 
 func (r *run) save() error {
-	epoch := r.step / r.loader.StepsPerEpoch()
+	epoch := r.step * int64(r.cfg.Train.Accumulate) / r.loader.StepsPerEpoch()
 	start := time.Now()
 	defer func() { r.saveTime += time.Since(start) }()
 	var c *weights.Checkpoint

@@ -35,20 +35,21 @@ type Outline struct {
 
 	FirstStep     int64   `json:"first_step"` // 0, or where a resumed run goes on
 	Steps         int64   `json:"steps"`
-	StepsPerEpoch int64   `json:"steps_per_epoch"`
-	Batch         int     `json:"batch"`
-	LR            float64 `json:"lr"` // after warm-up
+	StepsPerEpoch int64   `json:"steps_per_epoch"` // rounded up
+	Batch         int     `json:"batch"`           // images a step
+	LR            float64 `json:"lr"`              // after warm-up
 	Schedule      string  `json:"schedule"`
 }
 
 func (r *run) outline() *Outline {
 	d, cfg := r.model.Net(), r.cfg
+	parts := int64(cfg.Train.Accumulate)
 	o := &Outline{
 		Device: d.Store.Device().Name(), Threads: d.Store.Device().Threads(),
 		TrainImages: r.source.Len(), TrainObjects: r.source.Objects(),
 		ValImages: r.val.Len(), ValObjects: r.val.Objects(),
-		FirstStep: r.step, Steps: r.total, StepsPerEpoch: r.loader.StepsPerEpoch(),
-		Batch: cfg.Train.Batch, LR: cfg.Optim.LR, Schedule: cfg.Schedule.Name, Memory: r.planned(),
+		FirstStep: r.step, Steps: r.total, StepsPerEpoch: (r.loader.StepsPerEpoch() + parts - 1) / parts,
+		Batch: cfg.Train.Batch * cfg.Train.Accumulate, LR: cfg.Optim.LR, Schedule: cfg.Schedule.Name, Memory: r.planned(),
 	}
 	o.Input[0], o.Input[1], o.Input[2] = PlanSize(cfg)
 	o.describe(d)

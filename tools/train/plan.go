@@ -83,7 +83,7 @@ func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
 	t.Row("images and cuts", cell(e.Memory.Boundary), cell(r.Memory.Boundary))
 	t.Row("parameters and statistics", cell(e.Memory.Parameters), cell(r.Memory.Parameters))
 	t.Row("optimizer state", cell(e.Memory.State), cell(r.Memory.State))
-	t.Row("gradients kept for clipping", cell(e.Memory.Gradients), cell(r.Memory.Gradients))
+	t.Row("gradients kept", cell(e.Memory.Gradients), cell(r.Memory.Gradients))
 	t.Row("total", cell(e.Total), cell(r.Total))
 	t.Row("ratio", "1", fmt.Sprintf("%.3f", p.Ratio))
 	if err := t.Write(out, terminal); err != nil {
