@@ -62,6 +62,9 @@ func (i *Inference) Run(logits, deltas any) error {
 	return i.program.Download(deltas, i.deltas)
 }
 
+// Program is the compiled network, for its profile.
+func (i *Inference) Program() *exec.Program { return i.program }
+
 // Bytes is the working memory that the program needs.
 func (i *Inference) Bytes() int64 { return i.program.Bytes() }
 

@@ -46,7 +46,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.PersistentFlags().IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of the device")
 	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
 	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
-	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newLoad(out), newCocoEval(out), newPair(out))
+	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newInfer(out, &o), newDetect(out, &o), newLoad(out), newCocoEval(out), newPair(out))
 	return root
 }
 
