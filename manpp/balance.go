@@ -74,6 +74,7 @@ func (p plan) less(q plan) bool {
 func (m *Model) plan(p Partition, hyper optim.Hyper, heads func(m *Model, n, h, w int) (Heads, error), n, h, w int) (plan, error) {
 	t := *m
 	t.Store, t.Partition = nn.NewStore(m.Store.Device(), 0), p
+	t.Store.Activations = m.Store.Activations
 	opt, err := NewOptimizer(t.Store, hyper, optim.Rules{}, optim.Schedule{Base: 1})
 	if err != nil {
 		return plan{}, err

@@ -10,7 +10,6 @@ import (
 	"manvision/device"
 	"manvision/internal/resident"
 	"manvision/manpp"
-	"manvision/nn"
 	"manvision/optim"
 	"manvision/segmentation"
 )
@@ -48,7 +47,7 @@ func (d DeepLab) model(dev device.Device) (*segmentation.Net, *manpp.Model, erro
 	if d.NoAux {
 		net.AuxWeight = 0
 	}
-	m := &manpp.Model{Store: nn.NewStore(dev, 1), Backbone: body, Strategy: manpp.MANPP, EMAMomentum: 0.995, Prefix: segmentation.BodyPrefix}
+	m := &manpp.Model{Store: newStore(dev), Backbone: body, Strategy: manpp.MANPP, EMAMomentum: 0.995, Prefix: segmentation.BodyPrefix}
 	switch d.Blocks {
 	case 1:
 		m.Strategy = manpp.E2E

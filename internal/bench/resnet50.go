@@ -43,7 +43,7 @@ func ResNet50(dev device.Device, batch, size, steps int, profile bool) (*Steps, 
 	}
 	base := resident.Baseline()
 	start := time.Now()
-	store := nn.NewStore(dev, 1)
+	store := newStore(dev)
 	defer store.Free()
 	g := nn.NewGraph(store, nn.Train)
 	x, image := g.Input("input", device.Desc{Shape: []int{batch, size, size, 3}})

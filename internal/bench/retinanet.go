@@ -9,7 +9,6 @@ import (
 	"manvision/exec"
 	"manvision/internal/resident"
 	"manvision/manpp"
-	"manvision/nn"
 	"manvision/optim"
 )
 
@@ -23,7 +22,7 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 	if err != nil {
 		return nil, err
 	}
-	store := nn.NewStore(dev, 1)
+	store := newStore(dev)
 	defer store.Free()
 	net := &detection.RetinaNet{Classes: 80, Channels: 256, Convs: 4, LocalConvs: 2, Anchors: detection.DefaultAnchors(), Assign: detection.DefaultAssign(),
 		FocalAlpha: 0.25, FocalGamma: 2, SmoothL1Beta: 1, Prior: 0.01, Quirks: detection.ReleasedQuirks}
