@@ -82,7 +82,7 @@ func TestWrongWeights(t *testing.T) {
 		}
 		return a
 	}
-	fake := made(t, &reference{}, names(t, "resnet50"))
+	fake := made(t, &reference{}, names(t, "resnet50"), false)
 	if _, _, err := find("resnet18").LoadClassifier(dev, fake); err == nil || !strings.Contains(err.Error(), "not the weights of resnet18") {
 		t.Error(err)
 	}
@@ -92,7 +92,7 @@ func TestWrongWeights(t *testing.T) {
 	if _, _, err := find("resnet50").LoadDetector(dev, fake, 0.05); err == nil || !strings.Contains(err.Error(), "classification") {
 		t.Error(err)
 	}
-	more := made(t, &reference{}, append(names(t, "resnet50"), weights.Tensor{Name: "layer3.6.conv1.weight", Shape: []int{2}}))
+	more := made(t, &reference{}, append(names(t, "resnet50"), weights.Tensor{Name: "layer3.6.conv1.weight", Shape: []int{2}}), false)
 	if _, _, err := find("resnet50").LoadClassifier(dev, more); err == nil || !strings.Contains(err.Error(), "also holds layer3.6.conv1.weight") {
 		t.Error(err)
 	}
