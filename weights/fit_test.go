@@ -123,11 +123,15 @@ func TestFit(t *testing.T) {
 		}
 	}
 	// What is stored under the wanted name goes before what only means the same.
-	r = Fit([]Tensor{{Name: "conv1.weight"}, {Name: "fc.weight"}}, []Tensor{{Name: "module.conv1.weight"}, {Name: "conv1.weight"}, {Name: "fc.weight"}, {Name: "fc64.weight"}})
+	r = Fit([]Tensor{{Name: "conv1.weight"}, {Name: "fc.weight"}}, []Tensor{{Name: "module.conv1.weight"}, {Name: "conv1.weight"}, {Name: "linear.weight"}, {Name: "fc.weight"}})
 	if r.From("conv1.weight") != "conv1.weight" || r.From("fc.weight") != "fc.weight" {
 		t.Error(r)
 	}
 	// The unused classifier of MAN++ for CIFAR is not taken for the one in use.
+	r = Fit([]Tensor{{Name: "fc.weight"}}, []Tensor{{Name: "fc.weight"}, {Name: "fc64.weight"}})
+	if r.From("fc.weight") != "fc64.weight" || len(r.Idle) != 1 {
+		t.Error(r)
+	}
 	r = Fit([]Tensor{{Name: "linear.weight"}}, []Tensor{{Name: "module.fc.weight"}, {Name: "module.fc64.weight"}})
 	if r.From("linear.weight") != "module.fc64.weight" {
 		t.Error(r.From("linear.weight"))

@@ -77,8 +77,9 @@ func Fit(want, have []Tensor) *Report {
 	s = newSpeller(want)
 	r := match(want, have, func(name string) (Tensor, bool) {
 		t, ok := stored[name]
-		if !ok {
-			t, ok = meaning[s.common(name)]
+		common := s.common(name)
+		if !ok || common != "" && file.common(name) == "" { // fc beside fc64 is not the classifier
+			t, ok = meaning[common]
 		}
 		return t, ok
 	})
