@@ -26,7 +26,7 @@ func ResNet50Infer(dev device.Device, batch, size, steps int, profile bool) (*St
 	}
 	base := resident.Baseline()
 	start := time.Now()
-	store := nn.NewStore(dev, 1)
+	store := newStore(dev)
 	defer store.Free()
 	store.Fold = true
 	g := nn.NewGraph(store, nn.Eval)
@@ -130,7 +130,7 @@ func RetinaNetInfer(dev device.Device, height, width, steps int, profile bool) (
 	if err != nil {
 		return nil, err
 	}
-	store := nn.NewStore(dev, 1)
+	store := newStore(dev)
 	defer store.Free()
 	store.Fold = true
 	net := &detection.RetinaNet{Classes: 91, Channels: 256, Convs: 4, Anchors: detection.TorchvisionAnchors(), Prior: 0.01, P6FromP5: true}

@@ -2,6 +2,7 @@
 package main
 
 import (
+	"context"
 	"os"
 
 	"manvision/device/cpu"
@@ -9,7 +10,9 @@ import (
 )
 
 func main() {
-	cpu.BoundSpin()
 	s := cli.System()
-	os.Exit(cli.Execute(newCmd(s, run), s, os.Args[1:]))
+	os.Exit(cli.Execute(newCmd(s, func(ctx context.Context, o *options) error {
+		cpu.BoundSpin() // not for --help: it loads the libraries once more
+		return run(ctx, o)
+	}), s, os.Args[1:]))
 }
