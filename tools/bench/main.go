@@ -47,6 +47,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
 	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
 	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newInfer(out, &o), newDetect(out, &o), newLoad(out), newCocoEval(out), newPair(out))
+	root.AddCommand(newCIFAR(out, &o), newViT(out, &o))
 	return root
 }
 
