@@ -16,30 +16,30 @@ namespace {
 
 typedef __m256i v8;
 
-AVX2 inline v8 times(v8 a, int k) { return _mm256_mullo_epi32(a, _mm256_set1_epi32(k)); }
+// Two numbers of 16 bits in one of 32, and the weighted sum of such.
+AVX2 inline v8 both(v8 a, v8 b) { return _mm256_blend_epi16(a, _mm256_slli_epi32(b, 16), 0xaa); }
+AVX2 inline v8 dot(v8 ab, int ka, int kb) {
+	return _mm256_madd_epi16(ab, _mm256_set1_epi32((int)((uint32_t)kb << 16 | (uint16_t)ka)));
+}
 AVX2 inline v8 plus(v8 a, v8 b) { return _mm256_add_epi32(a, b); }
 AVX2 inline v8 minus(v8 a, v8 b) { return _mm256_sub_epi32(a, b); }
 
 // One dimension for eight lines at once; constants have 13 bits behind the point.
 template <int kShift> AVX2 inline void lines(v8 *in) {
-	v8 z1 = times(plus(in[2], in[6]), 4433);
-	const v8 e2 = plus(z1, times(in[6], -15137)), e3 = plus(z1, times(in[2], 6270));
+	const v8 even = both(in[2], in[6]);
+	const v8 e2 = dot(even, 4433, 4433 - 15137), e3 = dot(even, 4433 + 6270, 4433);
 	const v8 half = _mm256_set1_epi32(1 << (kShift - 1));
 	const v8 e0 = plus(_mm256_slli_epi32(plus(in[0], in[4]), 13), half);
 	const v8 e1 = plus(_mm256_slli_epi32(minus(in[0], in[4]), 13), half);
 	const v8 s0 = plus(e0, e3), s3 = minus(e0, e3), s1 = plus(e1, e2), s2 = minus(e1, e2);
 
-	v8 o0 = in[7], o1 = in[5], o2 = in[3], o3 = in[1];
-	z1 = times(plus(o0, o3), -7373);
-	const v8 z2 = times(plus(o1, o2), -20995);
-	v8 z3 = plus(o0, o2), z4 = plus(o1, o3);
-	const v8 z5 = times(plus(z3, z4), 9633);
-	z3 = plus(times(z3, -16069), z5);
-	z4 = plus(times(z4, -3196), z5);
-	o0 = plus(times(o0, 2446), plus(z1, z3));
-	o1 = plus(times(o1, 16819), plus(z2, z4));
-	o2 = plus(times(o2, 25172), plus(z2, z3));
-	o3 = plus(times(o3, 12299), plus(z1, z4));
+	// Sums of products, with what they share taken together: sums of two inputs still
+	// fit into 16 bits.
+	const v8 outer = both(in[7], in[1]), inner = both(in[5], in[3]);
+	const v8 sums = both(plus(in[7], in[3]), plus(in[5], in[1]));
+	const v8 z3 = dot(sums, 9633 - 16069, 9633), z4 = dot(sums, 9633, 9633 - 3196);
+	const v8 o0 = plus(dot(outer, 2446 - 7373, -7373), z3), o3 = plus(dot(outer, -7373, 12299 - 7373), z4);
+	const v8 o1 = plus(dot(inner, 16819 - 20995, -20995), z4), o2 = plus(dot(inner, -20995, 25172 - 20995), z3);
 
 	in[0] = _mm256_srai_epi32(plus(s0, o3), kShift);
 	in[7] = _mm256_srai_epi32(minus(s0, o3), kShift);
