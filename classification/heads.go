@@ -67,8 +67,14 @@ func (h *heads) check(j, n int) error {
 		return fmt.Errorf("classification: local head %s compares or norms the images of a batch; a batch of %d cannot be trained", h.kind, n)
 	}
 	task, recon := h.weights(j)
-	if task == 0 && recon == 0 {
-		return fmt.Errorf("classification: the local loss of block %d of %d has weight 0 (task %v, reconstruction %v)", j+1, h.model.Blocks(), h.net.Task, h.net.Recon)
+	switch from := fmt.Sprintf("task_weights [%g, %g] and recon_weights [%g, %g]", h.net.Task.First, h.net.Task.Last, h.net.Recon.First, h.net.Recon.Last); {
+	case task < 0 || recon < 0:
+		return fmt.Errorf("classification: block %d of %d has a negative local loss: %s become %.3g and %.3g there, as the released quirk takes them at %d/%d, the stage of the unit behind the block over K-2; set manpp.quirks to fixed, or weights that do not change from the first to the last, or K to %d or more",
+			j+1, h.model.Blocks(), from, task, recon, h.stage(j), h.releasedK()-2, h.Stages()[0]+2)
+	case task == 0 && recon == 0 && h.net.Quirks.StageRatio:
+		return fmt.Errorf("classification: block %d of %d has no local loss: %s become 0 there (quirks released); give first or last weights above 0", j+1, h.model.Blocks(), from)
+	case task == 0 && recon == 0:
+		return fmt.Errorf("classification: block %d of %d has no local loss: %s become 0 there; give the last local head a weight, such as task_weights [0.5, 0.5]. The pairs that end in 0 were published with the release's quirks (manpp.quirks released), with which they do not get there", j+1, h.model.Blocks(), from)
 	}
 	return nil
 }
@@ -104,7 +110,7 @@ func (h *heads) weights(j int) (task, recon float64) {
 	switch k := h.releasedK(); {
 	case s.Quirks.StageRatio:
 		if k > 2 && !h.stem(j) {
-			ratio = float64(h.model.Backbone.Units[h.model.Partition[j]+1].Stage) / float64(k-2)
+			ratio = float64(h.stage(j)) / float64(k-2)
 		}
 	case local > 1:
 		ratio = float64(j) / float64(local-1)
@@ -115,6 +121,9 @@ func (h *heads) weights(j int) (task, recon float64) {
 	}
 	return task, recon
 }
+
+// stage is that of the unit behind block j.
+func (h *heads) stage(j int) int { return h.model.Backbone.Units[h.model.Partition[j]+1].Stage }
 
 // releasedK is the release's number of blocks, which counts the stem only in tables
 // that cut after every unit.

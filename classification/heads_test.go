@@ -303,6 +303,26 @@ func TestBadSettings(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+	// METHOD §1.4, quirk 1: K=3 and 4 give factors 1-2 and 1-1.5 at the third stage.
+	for k, want := range map[int]string{3: "block 1 of 3 has a negative local loss: task_weights [0.5, 0.1] and recon_weights [5, 0] become -0.3 and -5", 4: "block 3 of 4 has a negative local loss"} {
+		b, err := backbone.New("cifar_resnet32", 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := manpp.Published(b, "", k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := &manpp.Model{Store: nn.NewStore(dev, 1), Backbone: b, Strategy: manpp.InfoPro, Partition: p}
+		net := &Net{Classes: 3, Task: Weights{0.5, 0.1}, Recon: Weights{5, 0}, Std: std, Quirks: ReleasedQuirks}
+		if _, err := net.NewHeads(n, 2, 32, 32); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "K to 5 or more") {
+			t.Errorf("K=%d: %v", k, err)
+		}
+		net.Task, net.Recon = Weights{0.5, 0.5}, Weights{5, 5}
+		if _, err := net.NewHeads(n, 2, 32, 32); err != nil {
+			t.Errorf("K=%d with constant weights: %v", k, err)
+		}
+	}
 	m.Strategy = manpp.DGL
 	if _, err := (&Net{Classes: 3}).NewHeads(m, 1, 32, 32); err == nil || !strings.Contains(err.Error(), "batch of 1") {
 		t.Errorf("a batch of one: %v", err)

@@ -99,6 +99,11 @@ func (c *Config) checkClassImages(fault func(key, format string, args ...any)) {
 	if d.Format != "cifar100" {
 		idle("coarse")
 	}
+	if d.Format != "imagenet" {
+		idle("ground_truth", "ids", "names")
+	} else if k.IDs != "" && k.GroundTruth == "" {
+		fault("data.classification.ids", "data.classification.ids explains the numbers of data.classification.ground_truth, which is empty; set both or neither")
+	}
 	if d.SmallImages() {
 		idle("size", "resize", "part_scale", "part_ratio", "antialias")
 	} else {

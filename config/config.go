@@ -156,6 +156,11 @@ type ClassImages struct {
 	PartScale []float64 `yaml:"part_scale,flow" above:"0" max:"1" len:"2"`
 	PartRatio []float64 `yaml:"part_ratio,flow" min:"0.01" max:"100" len:"2"`
 	Antialias bool      `yaml:"antialias"`
+
+	// ImageNet as it comes, relative to Data.Root: see imagenet.Options.
+	GroundTruth string `yaml:"ground_truth"`
+	IDs         string `yaml:"ids"`
+	Names       string `yaml:"names"`
 }
 
 // LabelMaps says what the values of label files mean.

@@ -81,6 +81,14 @@ func (c *Config) CheckPaths() error {
 		} else if _, err := os.Stat(c.Data.Root); err != nil {
 			look("data.root", c.Data.Root, true)
 		}
+		if faults == nil && c.Data.Format == "imagenet" {
+			k := c.Data.Classification
+			for _, p := range []struct{ key, file string }{{"ground_truth", k.GroundTruth}, {"ids", k.IDs}, {"names", k.Names}} {
+				if p.file != "" {
+					look("data.classification."+p.key, c.Data.Path(p.file), false)
+				}
+			}
+		}
 		if faults == nil {
 			for _, p := range []struct {
 				key string

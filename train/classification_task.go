@@ -41,7 +41,17 @@ func (classificationTask) Open(cfg *config.Config, val bool) (Split, error) {
 	case "stl":
 		set, err = stl.Open(d.Root, s.Split)
 	case "imagenet":
-		set, err = imagenet.Open(d.Root, s.Split, imagenet.Options{AllowEmpty: val})
+		o := imagenet.Options{AllowEmpty: val}
+		for _, p := range []struct {
+			to   *string
+			file string
+			read bool
+		}{{&o.Names, d.Classification.Names, true}, {&o.GroundTruth, d.Classification.GroundTruth, val}, {&o.IDs, d.Classification.IDs, val}} {
+			if p.read && p.file != "" {
+				*p.to = d.Path(p.file)
+			}
+		}
+		set, err = imagenet.Open(d.Root, s.Split, o)
 	case "folders":
 		set, err = classFolders(d, val)
 	default:

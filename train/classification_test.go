@@ -228,6 +228,46 @@ func TestClassFolders(t *testing.T) {
 	}
 }
 
+// ImageNet's validation images in one folder have the classes that the recipe's files
+// give them; keys that explain nothing, and files that are not there, are errors.
+func TestFlatValidation(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"train/n01/a.JPEG": "", "train/n02/b.JPEG": "", "val/ILSVRC2012_val_1.JPEG": "", "val/ILSVRC2012_val_2.JPEG": "",
+		"truth.txt": "2\n1\n", "map_clsloc.txt": "n02 1 b\nn01 2 a\n", "names.txt": "n01 one\nn02 two\n",
+	} {
+		path := filepath.Join(root, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, []byte(text), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keys := func(text string) []string {
+		return []string{"model.backbone=resnet18", "data.format=imagenet", "data.val.split=val", "manpp.stem=false", "manpp.classification={}", "data.classification=" + text}
+	}
+	cfg := classRecipe(t, root, "out", keys("{ground_truth: truth.txt, ids: map_clsloc.txt, names: names.txt}")...)
+	if err := cfg.CheckPaths(); err != nil {
+		t.Error(err)
+	}
+	split, err := classificationTask{}.Open(cfg, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if set := split.(*ClassSplit).Set(); !slices.Equal(set.Classes, []int32{0, 1}) || !slices.Equal(set.Names, []string{"one", "two"}) {
+		t.Errorf("classes %v of %v", set.Classes, set.Names)
+	}
+	if split, err = (classificationTask{}).Open(cfg, false); err != nil || split.Len() != 2 {
+		t.Errorf("training: %v", err)
+	}
+	if err := classRecipe(t, root, "out", keys("{ground_truth: nowhere.txt}")...).CheckPaths(); err == nil || !strings.Contains(err.Error(), "data.classification.ground_truth: "+root+"/nowhere.txt: no such file") {
+		t.Error(err)
+	}
+	for _, sets := range [][]string{keys("{ids: map_clsloc.txt}"), {"data.classification.ground_truth=truth.txt"}} {
+		if _, err := config.Parse(filepath.Join(root, "tiny.yaml"), []byte(tinyClassification), sets); err == nil || !strings.Contains(err.Error(), "data.classification.") {
+			t.Errorf("%v: %v", sets, err)
+		}
+	}
+}
+
 // Faults of the data end a run before its first step.
 func TestClassificationRefuses(t *testing.T) {
 	root := t.TempDir()
@@ -239,7 +279,7 @@ func TestClassificationRefuses(t *testing.T) {
 		{[]string{"data.format=cifar100"}, "classes; data.format cifar100 has 100"},
 		{[]string{"data.format=svhn"}, "train_32x32.mat"},
 		{[]string{"data.root=" + root + "/nowhere"}, "nowhere: no such file or directory"},
-		{[]string{"manpp.classification.task_weights=[1, 0]"}, "has weight 0"},
+		{[]string{"manpp.classification.task_weights=[1, 0]"}, "has no local loss"},
 		{[]string{"manpp.partition=published", "manpp.blocks=16"}, "no published cuts"},
 	} {
 		if _, err := Run(context.Background(), classRecipe(t, root, filepath.Join(t.TempDir(), "run"), c.sets...), Options{Open: openCPU}); err == nil || !strings.Contains(err.Error(), c.want) {

@@ -107,7 +107,7 @@ func flatHint(s *classes.Set, dir string) {
 		return
 	}
 	s.Problems = []*classes.InputError{{Path: dir, Offset: -1, Kind: classes.NoImages, Problem: fmt.Sprintf("%d images lie in it without class folders", images),
-		Fix: "give the text file with their classes (ground truth), or sort them into class folders"}}
+		Fix: "give the text file with their classes (data.classification.ground_truth; data check: --ground-truth), or sort them into class folders"}}
 }
 
 // folders are the names of a folder's folders, sorted.
@@ -264,7 +264,7 @@ func readIDs(o Options, list []string) (map[int]int, error) {
 	if o.IDs == "" {
 		return nil, &classes.InputError{Path: o.GroundTruth, Offset: -1, Kind: classes.Missing,
 			Problem: "it holds bare numbers, which are the development kit's ids; they are not in the order of the class folders",
-			Fix:     "give the file that lists the class folder of each id (map_clsloc.txt), or a file with lines of file name and class"}
+			Fix:     "give the file that lists the class folder of each id, map_clsloc.txt (data.classification.ids; data check: --ids), or a file with lines of file name and class"}
 	}
 	lines, err := readLines(o.IDs)
 	if err != nil {

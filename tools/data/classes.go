@@ -63,6 +63,20 @@ func (l *location) classified() ([]part, error) {
 	return l.classFolders()
 }
 
+// flatFolder is the part of ImageNet's layout whose classes --ground-truth gives.
+func (l *location) flatFolder() ([]part, error) {
+	if l.dir == "" || l.annotations != "" || l.images != "" || l.labels != "" || len(l.names) > 0 {
+		return nil, usagef("--ground-truth needs DIR, which holds train/CLASS/IMAGE and val/IMAGE, and neither --annotations, --images, --labels nor --names")
+	}
+	split := l.split
+	if split == "" {
+		split = "val"
+	}
+	return []part{{name: split, set: func() (*classes.Set, error) {
+		return imagenet.Scan(l.dir, split, imagenet.Options{GroundTruth: l.truth, IDs: l.ids})
+	}}}, nil
+}
+
 // classFolders lists the splits that hold class folders, or the folder itself where
 // its folders hold images.
 func (l *location) classFolders() ([]part, error) {

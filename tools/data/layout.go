@@ -23,6 +23,7 @@ type location struct {
 	labels              string
 	names               []string
 	ignore              int
+	truth, ids          string
 }
 
 func (l *location) flags(cmd *cobra.Command) {
@@ -32,6 +33,8 @@ func (l *location) flags(cmd *cobra.Command) {
 	f.StringVar(&l.images, "images", "", "image folder, instead of DIR/NAME")
 	f.StringVar(&l.labels, "labels", "", "folder of label maps, PNGs of class indices named as the images, beside --images")
 	f.StringSliceVar(&l.names, "names", nil, "with --labels: names of the classes in the order of their values, from 0")
+	f.StringVar(&l.truth, "ground-truth", "", "classes of ImageNet's validation images where they lie in one folder, DIR/val or that of --split")
+	f.StringVar(&l.ids, "ids", "", "with --ground-truth of bare numbers: file of the class folders in their order, map_clsloc.txt")
 	f.IntVar(&l.ignore, "ignore", labelmap.Ignore, "with --labels: value of pixels that count nothing, -1 if there is none")
 }
 
@@ -77,6 +80,10 @@ func (l *location) parts() ([]part, error) {
 		return l.labelFolder()
 	case l.dir == "" && l.annotations == "":
 		return nil, usagef("name a data set folder, or --annotations and --images, or --labels and --images")
+	case l.truth != "":
+		return l.flatFolder()
+	case l.ids != "":
+		return nil, usagef("--ids is for --ground-truth, a file of class numbers")
 	case len(l.names) > 0:
 		return nil, usagef("--names is for --labels, a folder of label maps")
 	case l.annotations != "" && l.images == "":

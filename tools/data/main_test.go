@@ -3,6 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
+	"image"
+	"image/png"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -86,6 +89,36 @@ func TestRealLabels(t *testing.T) {
 	}
 	if st, err := os.Stat(sheet); err != nil || st.Size() < 10000 {
 		t.Errorf("sheet: %v", err)
+	}
+}
+
+// ImageNet's validation images as they come: one folder, bare numbers by the kit's ids.
+func TestFlatClasses(t *testing.T) {
+	dir := t.TempDir()
+	pix := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	for i, name := range []string{"train/n01/a.png", "train/n02/b.png", "val/1.png", "val/2.png"} {
+		pix.Pix[i] = 200
+		path := filepath.Join(dir, name)
+		var b bytes.Buffer
+		if err := errors.Join(png.Encode(&b, pix), os.MkdirAll(filepath.Dir(path), 0o777), os.WriteFile(path, b.Bytes(), 0o666)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	truth, ids := filepath.Join(dir, "truth.txt"), filepath.Join(dir, "map_clsloc.txt")
+	if err := errors.Join(os.WriteFile(truth, []byte("2\n1\n"), 0o666), os.WriteFile(ids, []byte("n02 1 b\nn01 2 a\n"), 0o666)); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if rc := run([]string{"check", dir, "--ground-truth", truth, "--ids", ids}, &out, &errs); rc != 0 || !strings.Contains(out.String(), "val\t2\t2\t1\t1\t0\n") {
+		t.Errorf("status %d:\n%s%s", rc, out.String(), errs.String())
+	}
+	if rc := run([]string{"check", dir, "--ground-truth", truth}, &out, &errs); rc == 0 || !strings.Contains(out.String()+errs.String(), "--ids") {
+		t.Errorf("numbers without their meaning: status %d:\n%s%s", rc, out.String(), errs.String())
+	}
+	for _, args := range [][]string{{"check", dir, "--ids", ids}, {"check", "--ground-truth", truth}} {
+		if rc := run(args, &out, &errs); rc != 2 {
+			t.Errorf("%v: status %d", args, rc)
+		}
 	}
 }
 
