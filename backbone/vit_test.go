@@ -1,132 +1,14 @@
 package backbone
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"testing"
-
-	"gorgonia.org/gorgonia"
 
 	"manvision/device"
 	"manvision/device/ref"
 	"manvision/nn"
 )
-
-// TestEveryViTLearns runs narrow transformers of both variants: shapes, and a finite
-// gradient that is not zero for every parameter.
-func TestEveryViTLearns(t *testing.T) {
-	for _, name := range ViTNames() {
-		t.Run(name, func(t *testing.T) {
-			dev := ref.New()
-			defer dev.Close()
-			store := nn.NewStore(dev, 1)
-			defer store.Free()
-			b, err := New(name, 12)
-			if err != nil {
-				t.Fatal(err)
-			}
-			g := nn.NewGraph(store, nn.Train)
-			g.Recompute = true
-			y, in := g.Input("input", device.Desc{Shape: []int{2, 32, 48, 3}})
-			for i, u := range b.Units {
-				if y = u.Forward(g, y, "p."); g.Err() != nil {
-					t.Fatal(g.Err())
-				}
-				if s := y.Shape(); !slices.Equal(s, []int{2, 7, 12}) {
-					t.Errorf("unit %d gives %v, want [2 7 12]", i, s)
-				}
-			}
-			l, labels := g.Input("labels", device.Desc{DType: device.Int32, Shape: []int{2}})
-			loss := g.CrossEntropy(b.ViT.Classify(g, y, "p.", 5), l, -1)
-			grads, err := g.Gradients(loss)
-			if err != nil {
-				t.Fatal(err)
-			}
-			keep := []*gorgonia.Node{loss}
-			for _, gr := range grads {
-				keep = append(keep, gr.Node)
-			}
-			p, err := g.Compile(name, nil, keep...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			x := make([]float64, 2*32*48*3)
-			nn.UniformIn(1)(x, nil, nn.NewStream(1, "image"))
-			for _, err := range []error{store.Realize(), in.Upload(x), labels.Upload([]int32{1, 3})} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			for _, v := range store.Vars() {
-				if !strings.HasPrefix(v.Name, "p.") {
-					t.Errorf("%s lacks the prefix", v.Name)
-				}
-				// torchvision's classifier starts at zero, which would stop all gradients.
-				w := make([]float64, v.Elems())
-				nn.UniformIn(0.3)(w, nil, nn.NewStream(2, v.Name))
-				if err := store.Set(v.Name, w); err != nil {
-					t.Fatal(err)
-				}
-			}
-			if err := p.Run(); err != nil {
-				t.Fatal(err)
-			}
-			if len(grads) != len(store.Vars()) {
-				t.Errorf("%d gradients of %d parameters", len(grads), len(store.Vars()))
-			}
-			for _, gr := range grads {
-				d := make([]float64, gr.Var.Elems())
-				if err := p.Download(d, gr.Node); err != nil {
-					t.Fatal(err)
-				}
-				sum := 0.0
-				for _, v := range d {
-					sum += math.Abs(v)
-				}
-				if sum == 0 || math.IsNaN(sum) || math.IsInf(sum, 0) {
-					t.Errorf("the gradient of %s sums to %v", gr.Var.Name, sum)
-				}
-			}
-		})
-	}
-}
-
-// TestViTParameters: the number of parameters with 1000 classes. vit_b_16 is
-// torchvision's published number, vit_s_16 and vit_ti_16 timm's (22,050,664 and
-// 5,717,416 for vit_small_patch16_224 and vit_tiny_patch16_224); the released variant
-// has a layer norm, 2·D, more.
-func TestViTParameters(t *testing.T) {
-	dev := ref.New()
-	defer dev.Close()
-	for name, want := range map[string]int{
-		"vit_ti_16": 5717416, "vit_s_16": 22050664, "vit_b_16": 86567656,
-		"vit_ti_16_manpp": 5717416 + 2*192, "vit_s_16_manpp": 22050664 + 2*384, "vit_b_16_manpp": 86567656 + 2*768,
-	} {
-		b, err := New(name, PublishedWidth(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		store := nn.NewStore(dev, 1)
-		g := nn.NewGraph(store, nn.Eval)
-		x, _ := g.Input("input", device.Desc{Shape: []int{1, 224, 224, 3}})
-		for _, u := range b.Units {
-			x = u.Forward(g, x, "")
-		}
-		b.ViT.Classify(g, x, "", 1000)
-		if g.Err() != nil {
-			t.Fatal(g.Err())
-		}
-		n := 0
-		for _, v := range store.Vars() {
-			n += v.Elems()
-		}
-		if n != want {
-			t.Errorf("%s has %d parameters, want %d", name, n, want)
-		}
-	}
-}
 
 // TestViTNames: torchvision's names and shapes (0.14, vit_b_16().state_dict()).
 func TestViTNames(t *testing.T) {

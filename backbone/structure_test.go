@@ -1,111 +1,13 @@
 package backbone
 
 import (
-	"math"
 	"strings"
 	"testing"
-
-	"gorgonia.org/gorgonia"
 
 	"manvision/device"
 	"manvision/device/ref"
 	"manvision/nn"
 )
-
-// all lists every backbone that New knows.
-func all() []string { return append(Names(), CIFARNames()...) }
-
-// narrow is a small width that the backbone can have.
-func narrow(name string) int {
-	switch name {
-	case "resnext50_32x4d":
-		return 16
-	case "resnext101_32x8d":
-		return 8
-	}
-	return 4
-}
-
-// TestEveryBackboneLearns runs a narrow version of every backbone at an odd size:
-// shapes follow the units' strides (each rounds up, as its padding makes it), and
-// every parameter gets a finite gradient that is not zero.
-func TestEveryBackboneLearns(t *testing.T) {
-	for _, name := range all() {
-		t.Run(name, func(t *testing.T) {
-			dev := ref.New()
-			defer dev.Close()
-			store := nn.NewStore(dev, 1)
-			defer store.Free()
-			b, err := New(name, narrow(name))
-			if err != nil {
-				t.Fatal(err)
-			}
-			g := nn.NewGraph(store, nn.Train)
-			y, in := g.Input("input", device.Desc{Shape: []int{2, 45, 67, 3}})
-			h, w := 45, 67
-			for _, u := range b.Units {
-				if y.Shape()[3] != u.In {
-					t.Errorf("unit %q reads %d channels, says %d", u.Name, y.Shape()[3], u.In)
-				}
-				y = u.Forward(g, y, "p.")
-				if g.Err() != nil {
-					t.Fatal(g.Err())
-				}
-				h, w = (h+u.Stride-1)/u.Stride, (w+u.Stride-1)/u.Stride
-				if s := y.Shape(); s[0] != 2 || s[1] != h || s[2] != w || s[3] != u.Out {
-					t.Errorf("unit %q gives %v, want [2 %d %d %d]", u.Name, s, h, w, u.Out)
-				}
-			}
-			l, labels := g.Input("labels", device.Desc{DType: device.Int32, Shape: []int{2}})
-			loss := g.CrossEntropy(Classifier(g, y, "p.", 5), l, -1)
-			grads, err := g.Gradients(loss)
-			if err != nil {
-				t.Fatal(err)
-			}
-			keep := []*gorgonia.Node{loss}
-			for _, gr := range grads {
-				keep = append(keep, gr.Node)
-			}
-			p, err := g.Compile(name, nil, keep...)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer p.Close()
-			x := make([]float64, 2*45*67*3)
-			nn.UniformIn(1)(x, nil, nn.NewStream(1, "image"))
-			for _, err := range []error{store.Realize(), in.Upload(x), labels.Upload([]int32{1, 3}), p.Run()} {
-				if err != nil {
-					t.Fatal(err)
-				}
-			}
-			trainable := 0
-			for _, v := range store.Vars() {
-				if !strings.HasPrefix(v.Name, "p.") {
-					t.Errorf("%s lacks the prefix", v.Name)
-				}
-				if v.Trainable {
-					trainable++
-				}
-			}
-			if len(grads) != trainable {
-				t.Errorf("%d gradients of %d parameters", len(grads), trainable)
-			}
-			for _, gr := range grads {
-				d := make([]float64, gr.Var.Elems())
-				if err := p.Download(d, gr.Node); err != nil {
-					t.Fatal(err)
-				}
-				sum := 0.0
-				for _, v := range d {
-					sum += math.Abs(v)
-				}
-				if sum == 0 || math.IsNaN(sum) || math.IsInf(sum, 0) {
-					t.Errorf("the gradient of %s sums to %v", gr.Var.Name, sum)
-				}
-			}
-		})
-	}
-}
 
 // TestStructure: units, stages and channels of the torchvision models.
 func TestStructure(t *testing.T) {
