@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"manvision/device/cpu"
+	"manvision/internal/torchfile"
 	"manvision/weights"
 )
 
@@ -82,7 +83,7 @@ func TestWrongWeights(t *testing.T) {
 		}
 		return a
 	}
-	fake := made(t, &reference{}, names(t, "resnet50"), false)
+	fake := made(t, &reference{}, torchfile.Names(t, "resnet50"), false)
 	if _, _, err := find("resnet18").LoadClassifier(dev, fake); err == nil || !strings.Contains(err.Error(), "not the weights of resnet18") {
 		t.Error(err)
 	}
@@ -92,7 +93,7 @@ func TestWrongWeights(t *testing.T) {
 	if _, _, err := find("resnet50").LoadDetector(dev, fake, 0.05); err == nil || !strings.Contains(err.Error(), "classification") {
 		t.Error(err)
 	}
-	more := made(t, &reference{}, append(names(t, "resnet50"), weights.Tensor{Name: "layer3.6.conv1.weight", Shape: []int{2}}), false)
+	more := made(t, &reference{}, append(torchfile.Names(t, "resnet50"), weights.Tensor{Name: "layer3.6.conv1.weight", Shape: []int{2}}), false)
 	if _, _, err := find("resnet50").LoadClassifier(dev, more); err == nil || !strings.Contains(err.Error(), "also holds layer3.6.conv1.weight") {
 		t.Error(err)
 	}

@@ -58,27 +58,6 @@ func made(t *testing.T, r *reference, names []weights.Tensor, legacy bool) strin
 	return path
 }
 
-// names are a state_dict's, as torchvision 0.14 writes it (testdata/names_*.json).
-func names(t *testing.T, arch string) []weights.Tensor {
-	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata", "names_"+arch+".json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var shapes []struct {
-		Name  string
-		Shape []int
-	}
-	if err := json.Unmarshal(b, &shapes); err != nil {
-		t.Fatal(err)
-	}
-	var out []weights.Tensor
-	for _, s := range shapes {
-		out = append(out, weights.Tensor{Name: s.Name, Shape: s.Shape})
-	}
-	return out
-}
-
 // pixels is the input in NHWC.
 func pixels(h, w int, by, plus float64, mean, std [3]float32) []float32 {
 	u := golden.U32("input", seed, 3*h*w)
@@ -116,7 +95,7 @@ func TestTorchvision(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer dev.Close()
-			path := made(t, r, names(t, a.Name), name == "resnext50_32x4d")
+			path := made(t, r, torchfile.Names(t, a.Name), name == "resnext50_32x4d")
 			switch a.Task {
 			case Classification:
 				classify(t, dev, a, r, path)

@@ -73,6 +73,24 @@ def classifier(name, size):
     print(name, "std", float(y.std()))
     write(name, {"size": [size, size], "logits": f(y.tolist())})
 
+def picture(name, h, w):
+    """Through torchvision's own preset (resize 256, centre crop 224): picture_<arch>.json.
+    The picture's bytes are floor((u + 1)·128) of "picture", rows of RGB; the weights of
+    fc are made smaller, so that probabilities are spread."""
+    from PIL import Image
+    from torchvision.transforms._presets import ImageClassification
+    img = Image.fromarray(np.floor((u("picture", h * w * 3) + 1) * 128).astype(np.uint8).reshape(h, w, 3))
+    x = ImageClassification(crop_size=224)(img)[None]
+    def logits(gains):
+        model = getattr(torchvision.models, name)()
+        model.arch = name
+        with torch.no_grad(): return fill(model, gains)(x)[0]
+    gains = {"fc.weight": float("%.3g" % (2 / float(logits({}).std())))}
+    y = logits(gains).double()
+    p, c = y.softmax(0).topk(5)
+    with open(here("picture_%s.json" % name), "w") as f:
+        json.dump({"size": [h, w], "gains": gains, "classes": c.tolist(), "probabilities": p.tolist(), "cross_entropy": float(-y.log_softmax(0)[c[1]])}, f, separators=(",", ":")); f.write("\n")
+
 def segmenter(name, h, w):
     model = getattr(torchvision.models.segmentation, name)(weights_backbone=None, aux_loss=True)
     model.arch = name
@@ -127,3 +145,4 @@ classifier("resnet50", 64)
 classifier("resnext50_32x4d", 64)
 segmenter("deeplabv3_resnet50", 72, 88)
 classifier("vit_b_16", 224)
+picture("resnet50", 280, 320)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,6 +34,22 @@ func archConfig(a arch.Arch, sets []string) (*config.Config, error) {
 	return config.Parse(a.Name, []byte(text), sets)
 }
 
+// archKeys are the keys of a recipe, or their beginnings, that count with --arch. How
+// images are prepared comes with the weights.
+var archKeys = []string{"data.root", "data.format", "data.val", "data.on_bad_image", "data.skip_bad_boxes", "data.segmentation", "task", "threads"}
+
+// checkArchSets refuses settings that would have no effect.
+func checkArchSets(a arch.Arch, sets []string) error {
+	for _, set := range sets {
+		key, _, _ := strings.Cut(set, "=")
+		counts := func(k string) bool { return key == k || strings.HasPrefix(key, k+".") }
+		if !slices.ContainsFunc(archKeys, counts) {
+			return cli.Usage("--set %s: %s prepares images and looks at them as its weights want it; with --arch these keys count: %s", key, a.Name, strings.Join(archKeys, ", "))
+		}
+	}
+	return nil
+}
+
 // runArch evaluates a network of torchvision's.
 func runArch(ctx context.Context, o *modelOptions) error {
 	a, err := arch.Find(o.arch)
@@ -41,6 +58,9 @@ func runArch(ctx context.Context, o *modelOptions) error {
 	}
 	if o.results != "" && a.Task != arch.Detection {
 		return cli.Usage("--results: a COCO results file is for detections; %s is for %s", a.Name, a.Task)
+	}
+	if err := checkArchSets(a, o.sets); err != nil {
+		return err
 	}
 	cfg, err := archConfig(a, o.sets)
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"manvision/internal/clitest"
 	"manvision/internal/testdata"
 	"manvision/internal/tinymodel"
+	"manvision/manpp"
+	"manvision/weights"
 )
 
 func TestMain(m *testing.M) {
@@ -23,6 +25,13 @@ func TestMain(m *testing.M) {
 func TestScripts(t *testing.T) {
 	dir := t.TempDir()
 	tinymodel.Train(t, dir)
+	c, err := weights.LoadParams(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := weights.WriteFile(filepath.Join(dir, "plain.safetensors"), c.Plain(manpp.AuxPrefix), nil); err != nil {
+		t.Fatal(err)
+	}
 	labels := t.TempDir()
 	tinymodel.TrainSegmentation(t, labels)
 	testscript.Run(t, testscript.Params{
@@ -31,6 +40,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("RECIPE", filepath.Join(dir, "recipe.yaml"))
 			env.Setenv("LABELRECIPE", filepath.Join(labels, "recipe.yaml"))
 			env.Setenv("LABELMODEL", filepath.Join(labels, "model.safetensors"))
+			env.Setenv("PLAIN", filepath.Join(dir, "plain.safetensors"))
 			env.Setenv("SHAPES", filepath.Join(dir, "shapes"))
 			env.Setenv("MODEL", filepath.Join(dir, "model.safetensors"))
 			return nil
