@@ -13,7 +13,7 @@ import (
 // Pair is one comparison: two commands that print JSON, run in turn A B A B.
 type Pair struct {
 	Name       string
-	Ours, Peer string // shell commands
+	Ours, Peer string // shell commands; without a peer ours runs alone
 	// OursKey and PeerKey name the figure in each command's JSON (its last line or
 	// whole output): a number, or a list whose median counts. Several keys joined
 	// by "|" mean the smallest of them.
@@ -41,11 +41,19 @@ func (p Pair) Run(ctx context.Context) (*PairResult, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.Ours = append(r.Ours, a)
+		if p.Peer == "" {
+			continue
+		}
 		b, err := figure(ctx, p.Peer, p.PeerKey)
 		if err != nil {
 			return nil, err
 		}
-		r.Ours, r.Peer, r.Ratios = append(r.Ours, a), append(r.Peer, b), append(r.Ratios, a/b)
+		r.Peer, r.Ratios = append(r.Peer, b), append(r.Ratios, a/b)
+	}
+	if p.Peer == "" {
+		r.Median[0] = median(r.Ours)
+		return r, nil
 	}
 	r.Median = [2]float64{median(r.Ours), median(r.Peer)}
 	r.Ratio = median(r.Ratios)
@@ -57,6 +65,9 @@ func (r *PairResult) Row() string {
 	target := ""
 	if r.Target > 0 {
 		target = fmt.Sprintf("≤ %.2f", r.Target)
+	}
+	if len(r.Peer) == 0 {
+		return fmt.Sprintf("| %s | %.4g | – | – | %s |", r.Name, r.Median[0], target)
 	}
 	return fmt.Sprintf("| %s | %.4g | %.4g | %.3f (%.3f–%.3f) | %s |", r.Name, r.Median[0], r.Median[1], r.Ratio, minimum(r.Ratios), -minimum(negated(r.Ratios)), target)
 }

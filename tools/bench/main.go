@@ -12,12 +12,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"manvision/device"
 	"manvision/device/cpu"
 	"manvision/internal/bench"
 )
 
 func main() {
-	cpu.BoundSpin()
 	os.Exit(execute(os.Stdout, os.Stderr, os.Args[1:]))
 }
 
@@ -37,17 +37,22 @@ func execute(out, errs io.Writer, args []string) int {
 type options struct {
 	threads, steps int
 	profile        bool
+	precision      string
 }
 
 func newRoot(out io.Writer) *cobra.Command {
 	var o options
 	root := &cobra.Command{Use: "bench", Short: "Time training steps; figures are JSON on standard output", SilenceUsage: true, SilenceErrors: true,
 		Example: "  bin/bench resnet50 --threads 4\n  bin/bench retinanet --threads 4 --height 608 --width 800\n  bin/bench deeplab --infer --width 1024"}
+	// Not for --help: it loads the libraries once more.
+	root.PersistentPreRun = func(*cobra.Command, []string) { cpu.BoundSpin() }
 	root.PersistentFlags().IntVar(&o.threads, "threads", runtime.NumCPU(), "threads of the device")
 	root.PersistentFlags().IntVar(&o.steps, "steps", 5, "counted steps, after two that are not")
+	root.PersistentFlags().StringVar(&o.precision, "precision", "f32", "type of activations and their gradients: f32 or bf16")
 	root.PersistentFlags().BoolVar(&o.profile, "profile", false, "add the time of every kernel")
-	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newInfer(out, &o), newDetect(out, &o), newLoad(out), newCocoEval(out), newPair(out))
+	root.AddCommand(newResNet(out, &o), newRetinaNet(out, &o), newDeepLab(out, &o), newInfer(out, &o), newDetect(out, &o), newLoad(out), newCocoEval(out), newPair(out, &o))
 	root.AddCommand(newCIFAR(out, &o), newViT(out, &o))
+	root.AddCommand(newOps(out, &o), newGrowth(out, os.Stderr, &o), newCompare(out), newGoBench(out, &o))
 	return root
 }
 
@@ -81,6 +86,13 @@ func newRetinaNet(out io.Writer, o *options) *cobra.Command {
 }
 
 func (o *options) time(out io.Writer, run func(*cpu.Device) (*bench.Steps, error)) error {
+	switch o.precision {
+	case "f32":
+	case "bf16":
+		bench.Activations = device.BF16
+	default:
+		return fmt.Errorf("--precision %q: want f32 or bf16", o.precision)
+	}
 	dev, err := cpu.New(cpu.Options{Threads: o.threads})
 	if err != nil {
 		return err

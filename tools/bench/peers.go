@@ -59,9 +59,10 @@ func newCocoEval(out io.Writer) *cobra.Command {
 	return c
 }
 
-func newPair(out io.Writer) *cobra.Command {
+func newPair(out io.Writer, o *options) *cobra.Command {
 	var p bench.Pair
-	var asJSON bool
+	var rec recording
+	var asJSON, more bool
 	c := &cobra.Command{Use: "pair", Short: "Run two commands in turn and print medians and their ratio as a row of BENCHMARKS.md", Args: cobra.NoArgs,
 		Example: `  bin/bench pair --name 'ResNet-50 step, s' --target 0.80 \
     --ours 'bin/bench resnet50' --ours-key seconds \
@@ -69,6 +70,9 @@ func newPair(out io.Writer) *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			r, err := p.Run(cmd.Context())
 			if err != nil {
+				return err
+			}
+			if err := rec.add(o.threads, bench.Figure{Name: r.Name, More: more, Runs: r.Ours, Peer: r.Peer, Ratios: r.Ratios}); err != nil {
 				return err
 			}
 			if asJSON {
@@ -80,11 +84,13 @@ func newPair(out io.Writer) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&p.Name, "name", "", "name of the figure")
 	f.StringVar(&p.Ours, "ours", "", "our command; it prints JSON")
-	f.StringVar(&p.Peer, "peer", "", "the peer's command; it prints JSON")
+	f.StringVar(&p.Peer, "peer", "", "the peer's command; it prints JSON; empty: ours alone")
 	f.StringVar(&p.OursKey, "ours-key", "seconds", "key of our figure")
 	f.StringVar(&p.PeerKey, "peer-key", "seconds", "key of the peer's; a|b is the smaller of two")
 	f.IntVar(&p.Rounds, "rounds", 5, "runs of each command")
 	f.Float64Var(&p.Target, "target", 0, "greatest ratio wanted")
+	f.BoolVar(&more, "more", false, "with --record: larger figures are better")
+	rec.flags(c)
 	f.BoolVar(&asJSON, "json", false, "print every round as JSON")
 	return c
 }
