@@ -153,6 +153,29 @@ func TestReleaseClassifiers(t *testing.T) {
 	}
 }
 
+// A recipe that normalises images otherwise than the weights were trained with is told
+// of.
+func TestOtherNormalisation(t *testing.T) {
+	cfg, err := config.Parse("vit", []byte("task: classification\ndata: {format: imagenet, classification: {normalize: half}}\nmodel: {backbone: vit_ti_16_manpp}\nmanpp: {strategy: e2e}\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file, err := weights.Open(released(t, "vit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	for source, want := range map[string]string{
+		"official MAN++ ViT": `the weights of x.pth are for images normalised as "imagenet", this recipe's are as "half"`, "torchvision ViT": `"imagenet"`,
+		"timm ViT": "", "official MAN++ CIFAR ResNet": "",
+	} {
+		notes, err := otherNormalisation(cfg, "x.pth", file, source)
+		if err != nil || (len(notes) == 1) != (want != "") || !strings.Contains(strings.Join(notes, ""), want) {
+			t.Errorf("%s: %q, %v", source, notes, err)
+		}
+	}
+}
+
 // releasedDetector is the release's RetinaNet for COCO with so many classes.
 func releasedDetector(t *testing.T, classes int, change ...string) (*Detector, *detection.Inference) {
 	t.Helper()
