@@ -131,7 +131,9 @@ type Data struct {
 	Flip         float64 `yaml:"flip" min:"0" max:"1"`
 	Jitter       Jitter  `yaml:"jitter"`
 	Workers      int     `yaml:"workers" min:"0" max:"256"`
-	Prefetch     int     `yaml:"prefetch" min:"1" max:"256"` // batches
+	Prefetch     int     `yaml:"prefetch" min:"1" max:"256"`         // batches
+	PrefetchMiB  int     `yaml:"prefetch_mib" min:"1" max:"1048576"` // of all of them
+	ReducedJPEG  string  `yaml:"reduced_decode" enum:"off,auto"`
 	OnBadImage   string  `yaml:"on_bad_image" enum:"error,skip"`
 	SkipBadBoxes bool    `yaml:"skip_bad_boxes"`
 

@@ -55,7 +55,7 @@ func TrainLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 		return nil, err
 	}
 	l.Batch, l.Shuffle, l.Last = cfg.Train.Batch, true, data.LastFill
-	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
+	l.PrefetchBytes = prefetchBytes(l, &cfg.Data)
 	return data.NewLoader(src, l)
 }
 
@@ -66,7 +66,7 @@ func evalLoader(cfg *config.Config, src data.Source) (*data.Loader, error) {
 		return nil, err
 	}
 	l.Batch, l.Last, l.Epochs = min(cfg.Eval.Batch, max(src.Len(), 1)), data.LastPad, 1
-	l.PrefetchBytes = prefetchBytes(l, cfg.Data.Prefetch)
+	l.PrefetchBytes = prefetchBytes(l, &cfg.Data)
 	return data.NewLoader(src, l)
 }
 
@@ -111,6 +111,7 @@ func loaderConfig(cfg *config.Config, augmented bool) (data.LoaderConfig, error)
 	if cfg.Data.OnBadImage == "skip" {
 		l.OnBad = data.SkipBad
 	}
+	l.Augment.ReducedDecode = augmented && cfg.Data.ReducedJPEG == "auto"
 	return l, nil
 }
 
@@ -134,11 +135,12 @@ func PlanSize(cfg *config.Config) (n, h, w int) {
 	return cfg.Train.Batch, best.H, best.W
 }
 
-// prefetchBytes is the memory of so many batches of the largest canvas.
-func prefetchBytes(l data.LoaderConfig, batches int) int64 {
+// prefetchBytes is the memory of data.prefetch batches of the largest canvas, but at
+// most data.prefetch_mib.
+func prefetchBytes(l data.LoaderConfig, d *config.Data) int64 {
 	var pixels int
 	for _, c := range l.Canvases {
 		pixels = max(pixels, c.H*c.W)
 	}
-	return int64(batches) * int64(l.Batch) * int64(pixels) * 3 * 4
+	return min(int64(d.Prefetch)*int64(l.Batch)*int64(pixels)*3*4, int64(d.PrefetchMiB)<<20)
 }
