@@ -11,11 +11,12 @@ import "path/filepath"
 
 // Config is a whole recipe. The keys are described in defaults.yaml.
 type Config struct {
-	Task    string `yaml:"task" enum:"detection,segmentation,classification"`
-	Name    string `yaml:"name"`
-	Output  string `yaml:"output"` // absolute after Load
-	Seed    uint64 `yaml:"seed"`
-	Threads int    `yaml:"threads" min:"0" max:"1024"` // 0: all cores
+	Task      string `yaml:"task" enum:"detection,segmentation,classification"`
+	Name      string `yaml:"name"`
+	Output    string `yaml:"output"` // absolute after Load
+	Seed      uint64 `yaml:"seed"`
+	Threads   int    `yaml:"threads" min:"0" max:"1024"` // 0: all cores
+	Precision string `yaml:"precision" enum:"f32,bf16"`
 
 	Model    Model    `yaml:"model"`
 	MANPP    MANPP    `yaml:"manpp"`
@@ -208,6 +209,7 @@ type Optim struct {
 	Betas       []float64 `yaml:"betas,flow" min:"0" below:"1" len:"2"`
 	Eps         float64   `yaml:"eps" above:"0" max:"1"`
 	ClipNorm    float64   `yaml:"clip_norm" min:"0" max:"1000000"` // 0: no clipping
+	Clip        string    `yaml:"clip" enum:"global,block"`
 	Groups      []Group   `yaml:"groups"`
 }
 

@@ -15,7 +15,7 @@ func (c *Config) Hyper() (optim.Hyper, error) {
 	o := c.Optim
 	h := optim.Hyper{
 		Rule: rule, Momentum: o.Momentum, Nesterov: o.Nesterov,
-		Beta1: o.Betas[0], Beta2: o.Betas[1], Eps: o.Eps, ClipNorm: o.ClipNorm, Accumulate: c.Train.Accumulate,
+		Beta1: o.Betas[0], Beta2: o.Betas[1], Eps: o.Eps, ClipNorm: o.ClipNorm, ClipBlocks: o.Clip == "block", Accumulate: c.Train.Accumulate,
 	}
 	return h, h.Validate()
 }

@@ -154,7 +154,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		group := func(param string) string { return skipGroup(heads, param) }
-		if err := opt.attachAll(g, grads, group, m.shared, added); err != nil {
+		if err := opt.attachAll(g, j, grads, group, m.shared, added); err != nil {
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arena, keep...); err != nil {

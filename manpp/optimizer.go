@@ -12,7 +12,8 @@ import (
 
 // Optimizer updates parameters on the device. Without clipping an update runs
 // inside its block's program, as soon as the gradient exists, and the gradient is
-// gone; with clipping gradients stay until the norm over all blocks is known, and
+// gone; with clipping gradients stay until the norm over all blocks is known, with
+// Hyper.ClipBlocks until their block has run and its norm is known, and
 // those of parameters that several blocks train (MLAAN) until the last has run. With
 // Hyper.Accumulate all gradients stay and add up over the parts of a step.
 type Optimizer struct {
@@ -26,9 +27,10 @@ type Optimizer struct {
 	grads  map[string]*exec.Tensor
 	hyper  *exec.Tensor
 	norm   *exec.Tensor
-	order  []*nn.Var // that have gradients
-	update *exec.Program
-	sum    *exec.Program
+	order  []*nn.Var      // that have gradients
+	kept   []kept         // by block; one for all unless blocks are clipped by themselves
+	block  map[string]int // parameter to place in kept
+	arena  *exec.Arena    // of gradients that only their block's clipping needs
 	host   []float64
 	off    map[string]int    // parts of this step that skipped a group
 	groups map[string]string // parameter to skip group
@@ -43,7 +45,7 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 		}
 	}
 	o := &Optimizer{Hyper: h, Rules: r, Schedule: s, dev: store.Device(), store: store,
-		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, off: map[string]int{}, host: make([]float64, device.HyperSlots)}
+		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, off: map[string]int{}, block: map[string]int{}, arena: exec.NewArena(store.Device()), host: make([]float64, device.HyperSlots)}
 	var err error
 	if o.hyper, err = exec.NewTensor(o.dev, device.Hyper()); err != nil {
 		return nil, err
@@ -52,14 +54,18 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 	return o, err
 }
 
-// attachAll plans the updates of a block's parameters. group names those whose update
+// kept are the plans of gradients that stay until a norm is known: the norm and the
+// update.
+type kept struct{ sum, update *exec.Program }
+
+// attachAll plans the updates of the parameters of block j. group names those whose update
 // a step may skip because they got no gradient; shared and added: see attach. Small
 // parameters are updated together at the end.
-func (o *Optimizer) attachAll(g *nn.Graph, grads []nn.Gradient, group func(param string) string, shared func(param string) bool, added map[string]bool) error {
+func (o *Optimizer) attachAll(g *nn.Graph, j int, grads []nn.Gradient, group func(param string) string, shared func(param string) bool, added map[string]bool) error {
 	var small []exec.Post
 	for _, grad := range grads {
 		name := grad.Var.Name
-		p, err := o.attach(g, grad, group(name), shared(name), added)
+		p, err := o.attach(g, j, grad, group(name), shared(name), added)
 		if err != nil {
 			return err
 		}
@@ -81,7 +87,7 @@ func (o *Optimizer) attachAll(g *nn.Graph, grads []nn.Gradient, group func(param
 // with clipping or several parts after all blocks. A shared parameter has gradients in
 // several blocks' graphs: they add up, and the update comes after all blocks; added
 // remembers the parameters that have one already.
-func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared bool, added map[string]bool) (*exec.Post, error) {
+func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, shared bool, added map[string]bool) (*exec.Post, error) {
 	v := grad.Var
 	set := o.Rules.Resolve(v.Name, v.Shape)
 	if set.Frozen {
@@ -108,13 +114,17 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared b
 		p := o.post(v, set, exec.Source{Node: grad.Node})
 		return &p, nil
 	}
+	if !o.clipsBlocks() {
+		j = 0
+	} else if shared {
+		return nil, fmt.Errorf("%s is trained by several blocks, whose gradients cannot be clipped one by one: set optim.clip to global", v.Name)
+	}
 	t := o.grads[v.Name]
 	if t == nil {
 		var err error
-		if t, err = exec.NewTensor(o.dev, v.Value.Desc); err != nil {
+		if t, err = o.keep(v, j); err != nil {
 			return nil, err
 		}
-		o.grads[v.Name] = t
 	}
 	if added[v.Name] || parts > 1 { // begin clears what parts add to
 		g.Post(exec.Post{Op: device.Add{Of: v.Value.Desc}, In: []exec.Source{{Node: grad.Node}, {Tensor: t}}, Out: []*exec.Tensor{t}})
@@ -123,6 +133,24 @@ func (o *Optimizer) attach(g *nn.Graph, grad nn.Gradient, group string, shared b
 	added[v.Name] = true
 	g.Write(grad.Node, t)
 	return nil, nil
+}
+
+// keep makes room for the gradient of v, of block j: room of its own, or where it is of
+// no use beyond its block, room that the blocks share.
+func (o *Optimizer) keep(v *nn.Var, j int) (t *exec.Tensor, err error) {
+	if o.clipsBlocks() && o.Hyper.Parts() == 1 {
+		var same []*exec.Tensor
+		for name, t := range o.grads {
+			if o.block[name] == j {
+				same = append(same, t)
+			}
+		}
+		t, err = exec.NewTensorIn(o.arena, v.Value.Desc, same...)
+	} else {
+		t, err = exec.NewTensor(o.dev, v.Value.Desc)
+	}
+	o.grads[v.Name], o.block[v.Name] = t, j
+	return t, err
 }
 
 func (o *Optimizer) post(v *nn.Var, set optim.Settings, grad exec.Source) exec.Post {
@@ -167,10 +195,12 @@ func (o *Optimizer) begin(step int64) error {
 	return o.hyper.Upload(h)
 }
 
-// finish ends a part of a step: after the last it clips and updates when gradients were
-// kept. A group is skipped that all parts skipped. It returns the global norm before
-// clipping, 0 without clipping.
-func (o *Optimizer) finish(skip map[string]bool, last bool) (norm float64, err error) {
+// clipsBlocks tells whether each block's gradient is clipped by itself.
+func (o *Optimizer) clipsBlocks() bool { return o.Hyper.ClipBlocks && o.Hyper.ClipNorm > 0 }
+
+// skips notes which groups a part of a step skips. One that all parts skip is not
+// updated.
+func (o *Optimizer) skips(skip map[string]bool) {
 	for group, off := range skip {
 		n := 0
 		if off {
@@ -178,21 +208,37 @@ func (o *Optimizer) finish(skip map[string]bool, last bool) (norm float64, err e
 		}
 		o.off[group] += n
 	}
-	if !last || len(o.grads) == 0 {
+}
+
+// finish clips and updates after block j of the step's last part, where its gradients
+// were kept for that; of all blocks after the last one unless blocks are clipped by
+// themselves. It returns the norm before clipping, 0 if there is nothing to clip.
+func (o *Optimizer) finish(j int, last bool) (norm float64, err error) {
+	switch {
+	case len(o.grads) == 0:
+		return 0, nil
+	case o.clipsBlocks():
+	case last:
+		j = 0
+	default:
 		return 0, nil
 	}
-	if o.update == nil {
+	if o.kept == nil {
 		if err := o.compile(); err != nil {
 			return 0, err
 		}
 	}
+	if j >= len(o.kept) || o.kept[j].update == nil {
+		return 0, nil // all of the block is frozen
+	}
+	k := o.kept[j]
 	if o.Hyper.ClipNorm == 0 {
-		return 0, o.updateKept()
+		return 0, o.updateKept(k)
 	}
 	if err := o.norm.Zero(); err != nil {
 		return 0, err
 	}
-	if err := o.sum.Run(); err != nil {
+	if err := k.sum.Run(); err != nil {
 		return 0, err
 	}
 	var sum [1]float64
@@ -202,51 +248,72 @@ func (o *Optimizer) finish(skip map[string]bool, last bool) (norm float64, err e
 	parts := float64(o.Hyper.Parts())
 	norm = math.Sqrt(sum[0]) / parts
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		return norm, fmt.Errorf("the gradient's norm is %v: the run diverged; lower the learning rate or lengthen the warm-up", norm)
+		whose := "gradient"
+		if o.clipsBlocks() {
+			whose = fmt.Sprintf("gradient of block %d", j+1)
+		}
+		return norm, fmt.Errorf("the norm of the %s is %v: the run diverged; lower the learning rate or lengthen the warm-up", whose, norm)
 	}
 	o.host[device.HyperClip] = optim.ClipScale(norm, o.Hyper.ClipNorm) / parts
 	if err := o.hyper.Upload(o.host); err != nil {
 		return norm, err
 	}
-	return norm, o.updateKept()
+	return norm, o.updateKept(k)
 }
 
 // updateKept updates the parameters whose gradients were kept.
-func (o *Optimizer) updateKept() error {
+func (o *Optimizer) updateKept(k kept) error {
 	for group, n := range o.off {
-		o.update.Skip(group, n == o.Hyper.Parts())
+		k.update.Skip(group, n == o.Hyper.Parts())
 	}
-	return o.update.Run()
+	return k.update.Run()
 }
 
 // compile plans the norm and the update over all kept gradients.
 func (o *Optimizer) compile() error {
-	var sums, updates []exec.Post
+	var sums, updates [][]exec.Post
 	for _, v := range o.order {
-		if o.grads[v.Name] == nil {
+		t := o.grads[v.Name]
+		if t == nil {
 			continue // updated inside its block
 		}
-		g := exec.Source{Tensor: o.grads[v.Name]}
-		sums = append(sums, exec.Post{Op: device.SquaredNorm{Of: v.Value.Desc}, In: []exec.Source{g}, Out: []*exec.Tensor{o.norm}})
-		updates = append(updates, o.post(v, o.Rules.Resolve(v.Name, v.Shape), g))
+		j, g := o.block[v.Name], exec.Source{Tensor: t}
+		for len(sums) <= j {
+			sums, updates = append(sums, nil), append(updates, nil)
+		}
+		sums[j] = append(sums[j], exec.Post{Op: device.SquaredNorm{Of: v.Value.Desc}, In: []exec.Source{g}, Out: []*exec.Tensor{o.norm}})
+		updates[j] = append(updates[j], o.post(v, o.Rules.Resolve(v.Name, v.Shape), g))
 	}
-	var err error
-	if o.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: together(sums)}); err != nil {
-		return err
+	o.kept = make([]kept, len(sums))
+	for j, k := range o.kept {
+		if len(sums[j]) == 0 {
+			continue
+		}
+		var err error
+		if k.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: together(sums[j])}); err != nil {
+			o.discard()
+			return err
+		}
+		o.kept[j] = k
+		if o.kept[j].update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: together(updates[j])}); err != nil {
+			o.discard()
+			return err
+		}
 	}
-	o.update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: together(updates)})
-	return err
+	return nil
 }
 
 // discard closes the plans of the norm and the update; the next step makes new
 // ones.
 func (o *Optimizer) discard() {
-	for _, p := range []*exec.Program{o.sum, o.update} {
-		if p != nil {
-			p.Close()
+	for _, k := range o.kept {
+		for _, p := range []*exec.Program{k.sum, k.update} {
+			if p != nil {
+				p.Close()
+			}
 		}
 	}
-	o.sum, o.update = nil, nil
+	o.kept = nil
 }
 
 // Free gives back state, gradients and plans. The programs of trainers that use
@@ -261,13 +328,17 @@ func (o *Optimizer) Free() {
 	for _, t := range o.grads {
 		t.Free()
 	}
+	o.arena.Free()
 	o.hyper.Free()
 	o.norm.Free()
 }
 
-// GradBytes is the storage of gradients kept for clipping or several parts; StateBytes that of the
-// optimizer's state.
+// GradBytes is the storage of gradients kept for clipping or several parts: of all
+// blocks, or where each is clipped by itself, of the one with most parameters.
 func (o *Optimizer) GradBytes() int64 {
+	if n := o.arena.Bytes(); n > 0 {
+		return n // holds them all, one block's at a time
+	}
 	var n int64
 	for _, t := range o.grads {
 		n += t.Bytes()
@@ -306,5 +377,6 @@ func (o *Optimizer) States() []State {
 }
 
 // Grad returns the gradient of a parameter of the last step, which is kept only
-// with clipping, and with several parts as their sum; nil if there is none.
+// with clipping, and with several parts as their sum; nil if there is none. Where blocks
+// are clipped by themselves a block's lasts until the next has run.
 func (o *Optimizer) Grad(name string) *exec.Tensor { return o.grads[name] }

@@ -86,7 +86,7 @@ type BlockReport struct {
 type StepReport struct {
 	Blocks   []BlockReport
 	LR       float64
-	GradNorm float64 // before clipping; 0 without clipping
+	GradNorm float64 // of all gradients, before clipping; 0 without clipping
 }
 
 // Loss is the final head's loss.
@@ -127,6 +127,8 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 	if len(r.Blocks) != len(s.Blocks) {
 		r.Blocks = make([]BlockReport, len(s.Blocks))
 	}
+	t.Opt.skips(skip)
+	r.GradNorm = 0
 	for j, b := range s.Blocks {
 		start := time.Now()
 		for group, off := range skip {
@@ -150,10 +152,15 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 		if math.IsNaN(out.Loss) || math.IsInf(out.Loss, 0) {
 			return fmt.Errorf("step %d: the loss of block %d is %v: the run diverged; lower the learning rate (now %g) or lengthen the warm-up", step, j+1, out.Loss, r.LR)
 		}
+		if last {
+			norm, err := t.Opt.finish(j, j == len(s.Blocks)-1)
+			if err != nil {
+				return fmt.Errorf("step %d: %w", step, err)
+			}
+			r.GradNorm = math.Hypot(r.GradNorm, norm)
+		}
 	}
-	var err error
-	r.GradNorm, err = t.Opt.finish(skip, last)
-	return err
+	return nil
 }
 
 // begin prepares what detail measures, of the values that the step runs with.

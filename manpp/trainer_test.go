@@ -304,10 +304,11 @@ func TestPlanningKeepsImages(t *testing.T) {
 // learning works in less memory than one block, and everything is given back.
 func TestMemory(t *testing.T) {
 	for _, s := range []Strategy{E2E, MANPP} {
-		for _, clip := range []float64{0, 1} {
-			t.Run(fmt.Sprintf("%s clip %v", s.Name, clip), func(t *testing.T) {
+		for name, clip := range map[string]optim.Hyper{"no clipping": {}, "clipping": {ClipNorm: 1}, "clipping blocks": {ClipNorm: 1, ClipBlocks: true}} {
+			t.Run(s.Name+" "+name, func(t *testing.T) {
 				dev := ref.NewThreads(1)
-				r := newRig(t, settings{dev: dev, strategy: s, hyper: optim.Hyper{Rule: optim.SGD, Momentum: 0.9, ClipNorm: clip}})
+				clip.Rule, clip.Momentum = optim.SGD, 0.9
+				r := newRig(t, settings{dev: dev, strategy: s, hyper: clip})
 				st := r.steps(4, 64, 64)
 				m := r.tr.Memory(st)
 				for i := range int64(3) {
@@ -325,8 +326,11 @@ func TestMemory(t *testing.T) {
 				}
 				// Beside the plan: the toy's labels, the optimizer's numbers, one distance a block.
 				extra := r.opt.hyper.Bytes() + st.Heads.(*toy).labels.Bytes()
-				if clip > 0 {
-					extra += r.opt.norm.Bytes() + r.opt.sum.Bytes() + r.opt.update.Bytes()
+				if clip.ClipNorm > 0 {
+					extra += r.opt.norm.Bytes()
+				}
+				for _, k := range r.opt.kept {
+					extra += k.sum.Bytes() + k.update.Bytes()
 				}
 				for _, b := range st.Blocks {
 					if b.distance != nil {

@@ -45,7 +45,10 @@ type Hyper struct {
 	Beta1, Beta2 float64 // AdamW: decay of the first and second moment, in [0, 1)
 	Eps          float64 // AdamW: added to the root of the second moment, > 0
 
-	ClipNorm float64 // greatest global gradient norm; 0: no clipping
+	ClipNorm float64 // greatest norm of a gradient; 0: no clipping
+	// ClipBlocks measures and clips the gradient of each gradient-isolated block by
+	// itself instead of that of all parameters as one vector.
+	ClipBlocks bool
 
 	Accumulate int // batches whose gradients one update averages; 0 and 1: one
 }
