@@ -54,7 +54,7 @@ func labelRecipe(t *testing.T, root, out string, sets ...string) *config.Config 
 
 // ways are the ways to train that differ in what a checkpoint must hold.
 var ways = [][]string{
-	{"manpp.recon_weight=0.5"},
+	{"manpp.recon_weight=0.5", "train.accumulate=2"},
 	{"manpp.strategy=e2e", "optim.clip_norm=0"},
 	{"manpp.partition=cuts", "manpp.cuts=[layer3.0]", "optim.name=adamw", "optim.lr=0.001"},
 }

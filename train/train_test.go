@@ -86,7 +86,7 @@ func equal(a, b []float32) bool {
 // not stopped.
 func TestResumeIsExact(t *testing.T) {
 	root := t.TempDir()
-	for _, sets := range [][]string{{"optim.clip_norm=1"}, {"optim.clip_norm=0"}, {"optim.name=adamw", "optim.lr=0.001"}} {
+	for _, sets := range [][]string{{"optim.clip_norm=1"}, {"optim.clip_norm=0"}, {"train.accumulate=2"}, {"optim.name=adamw", "optim.lr=0.001"}} {
 		t.Run(sets[0], func(t *testing.T) {
 			dir := t.TempDir()
 			whole, err := Run(context.Background(), recipe(t, root, filepath.Join(dir, "a"), sets...), Options{Open: openCPU})
