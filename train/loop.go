@@ -11,6 +11,7 @@ import (
 	"manvision/config"
 	"manvision/data"
 	"manvision/device"
+	"manvision/internal/profile"
 	"manvision/internal/resident"
 	"manvision/manpp"
 	"manvision/report/progress"
@@ -32,6 +33,8 @@ type Options struct {
 	// StopAfter ends the run after that step as an interruption does, with a
 	// checkpoint; 0 means never.
 	StopAfter int64
+	// Profile records some of the steps; nil records none and costs nothing.
+	Profile *profile.Recorder
 }
 
 // Result is how a run ended.
@@ -239,11 +242,14 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 	for r.step < r.total {
 		detail := (r.step+1)%int64(r.cfg.Train.LogEvery) == 0 || r.step+1 == r.total
 		var epoch int64
+		r.o.Profile.Begin()
 		for part := range r.cfg.Train.Accumulate {
+			wait := r.o.Profile.Now()
 			b, err := r.loader.Next()
 			if err != nil {
 				return r.rescue(err)
 			}
+			r.o.Profile.Mark("loader", "wait for images", wait)
 			if err := r.train(b, part, detail); err != nil {
 				return r.rescue(err)
 			}
@@ -256,6 +262,7 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 				return r.rescue(err)
 			}
 		}
+		r.o.Profile.End()
 		r.step++
 		if detail {
 			now := time.Now()
@@ -321,12 +328,17 @@ func (r *run) train(b *data.Batch, part int, detail bool) error {
 	if err != nil {
 		return err
 	}
+	for _, b := range s.Blocks {
+		r.o.Profile.Watch(b.Program)
+	}
+	prepare := r.o.Profile.Now()
 	if err := r.model.SetTargets(s.Heads, b, r.skip); err != nil {
 		return fmt.Errorf("targets of %s: %w", b.Samples[0].File, err)
 	}
 	if err := s.Input.Upload(b.Images); err != nil {
 		return err
 	}
+	r.o.Profile.Mark("training", "targets and images to the device", prepare)
 	if err := r.tr.RunPart(s, r.step, part, r.skip, detail, &r.report); err != nil {
 		names := make([]string, len(b.Samples))
 		for i, sample := range b.Samples {
@@ -421,6 +433,7 @@ func (r *run) save() error {
 }
 
 func (r *run) close() {
+	r.o.Profile.Close()
 	if r.loader != nil {
 		r.loader.Close()
 	}

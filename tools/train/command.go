@@ -27,6 +27,8 @@ type options struct {
 	planSize string
 	classes  int
 	json     string // file, "-" for stdout, "" for none
+	profile  string // folder or .json file, "" for none
+	pprof    string // folder, "" for none
 	open     func(threads int) (device.Device, error)
 }
 
@@ -71,6 +73,8 @@ missed; 2 wrong usage, recipe or data.`,
 	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
 	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where neither the recipe nor its data tells it")
 	f.StringVar(&o.json, "json", "", "write the result or the plan as JSON to `file` (- for stdout, the rest goes to stderr)")
+	f.StringVar(&o.profile, "profile", "", "time every kernel of five steps after the first two; `PATH` is a folder for ops.txt, ops.json and trace.json, or a .json file for the trace with the table in it")
+	f.StringVar(&o.pprof, "pprof", "", "write Go's own profiles of the run, cpu.pprof and heap.pprof, to this `folder`")
 	return cmd
 }
 
@@ -86,6 +90,9 @@ func (o *options) check(cmd *cobra.Command) error {
 				return cli.Usage("--%s goes with --plan", name)
 			}
 		}
+	}
+	if o.plan && (o.profile != "" || o.pprof != "") {
+		return cli.Usage("--plan trains nothing: leave out --profile and --pprof")
 	}
 	if o.plan && o.resume {
 		return cli.Usage("--plan trains nothing: leave out --resume")

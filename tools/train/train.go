@@ -64,7 +64,13 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 			return p
 		},
 	}
+	prof, err := o.startProfile(cfg, func(text string) { fmt.Fprintln(out, text) })
+	if err != nil {
+		return err
+	}
+	opts.Profile = prof.recorder
 	res, err := train.Run(ctx, cfg, opts)
+	profErr := prof.finish()
 	if outline == nil { // nothing was trained
 		if broken != nil {
 			return err
@@ -101,7 +107,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 	if err != nil {
 		r.Error = err.Error()
 	}
-	return errors.Join(err, o.leave(cfg, r, out))
+	return errors.Join(err, profErr, o.leave(cfg, r, out))
 }
 
 // leave writes the curves and the result beside the checkpoints.
