@@ -95,24 +95,31 @@ func (g *Graph) foldedConv(x *gorgonia.Node, conv, norm string, l Layer, relu bo
 
 // summed returns the sum of a folded graph's nodes, and its ReLU if asked for, as
 // part of the convolution that one of them is the result of; nil where neither is.
-// Only 1x1 convolutions take part: devices have faster ways for wider ones that a
-// sum would rule out.
+// Where both are, a 1x1 convolution takes the sum: it has the least to do beside it.
 func (g *Graph) summed(a, b *gorgonia.Node, relu bool) *gorgonia.Node {
 	if g.err != nil || !g.folds() || a == nil || b == nil || !a.Shape().Eq(b.Shape()) {
 		return nil
 	}
-	for _, p := range [2][2]*gorgonia.Node{{a, b}, {b, a}} {
-		o, ok := p[0].Op().(*op)
-		if !ok {
-			continue
-		}
-		c, ok := o.desc.(device.Conv)
-		if !ok || c.ReLU || c.Sum || c.KH != 1 || c.KW != 1 {
-			continue
-		}
-		c.Sum, c.ReLU = true, relu
-		in := append(o.args[:len(o.args):len(o.args)], p[1])
-		return g.try("", func() (*gorgonia.Node, error) { return apply(c, p[0].Shape().Clone(), nil, nil, in...) })
+	conv, other := a, b
+	first, ok := addend(a)
+	if second, also := addend(b); also && (!ok || first.KH*first.KW > 1 && second.KH*second.KW == 1) {
+		conv, other, first, ok = b, a, second, true
 	}
-	return nil
+	if !ok {
+		return nil
+	}
+	first.Sum, first.ReLU = true, relu
+	o := conv.Op().(*op)
+	in := append(o.args[:len(o.args):len(o.args)], other)
+	return g.try("", func() (*gorgonia.Node, error) { return apply(first, conv.Shape().Clone(), nil, nil, in...) })
+}
+
+// addend tells whether a node is a convolution that a sum can become part of.
+func addend(n *gorgonia.Node) (device.Conv, bool) {
+	o, ok := n.Op().(*op)
+	if !ok {
+		return device.Conv{}, false
+	}
+	c, ok := o.desc.(device.Conv)
+	return c, ok && !c.ReLU && !c.Sum
 }

@@ -12,8 +12,8 @@ import (
 	"manvision/exec"
 )
 
-// residual is a unit with a projection, grouped and dilated convolutions, and a
-// layer that is used twice.
+// residual is units with a projection, grouped and dilated convolutions, a layer that
+// is used twice, and sums with the results of 1x1 and 3x3 convolutions.
 func residual(g *Graph, x *gorgonia.Node) *gorgonia.Node {
 	shared := Layer{Out: 4, Kernel: 3, ConvOptions: ConvOptions{Pad: 2, Dilation: 2, Groups: 2}}
 	s := g.ConvNorm(x, "down.0", "down.1", Layer{Out: 4, Kernel: 1, ConvOptions: ConvOptions{Stride: 2}}, false)
@@ -21,7 +21,9 @@ func residual(g *Graph, x *gorgonia.Node) *gorgonia.Node {
 	y = g.ConvNorm(g.ConvNorm(y, "conv2", "bn2", shared, true), "conv2", "bn2", shared, false)
 	y = g.AddReLU(y, s)
 	z := g.ConvNorm(y, "conv3", "bn3", Layer{Out: 4, Kernel: 1}, false)
-	return g.AddReLU(y, z)
+	y = g.AddReLU(y, z)
+	wide := Layer{Out: 4, Kernel: 3, ConvOptions: ConvOptions{Pad: 1}}
+	return g.AddReLU(g.ConvNorm(y, "conv4", "bn4", wide, false), y)
 }
 
 // TestFold: an Eval graph with Fold computes what one without computes, in
@@ -75,13 +77,13 @@ func TestFold(t *testing.T) {
 	if len(store.Vars()) != vars {
 		t.Errorf("%d variables, without folding %d", len(store.Vars()), vars)
 	}
-	// Weights of 12+108+72+16 elements and a bias of 4 for each, 8 bytes an element.
-	if got, want := store.Bytes()-bytes, int64(8*(12+108+72+16+4*4)); got != want || store.FoldedBytes() != want {
+	// Weights of 12+108+72+16+144 elements and a bias of 4 for each, 8 bytes an element.
+	if got, want := store.Bytes()-bytes, int64(8*(12+108+72+16+144+5*4)); got != want || store.FoldedBytes() != want {
 		t.Errorf("folding takes %d bytes (%d), want %d", got, store.FoldedBytes(), want)
 	}
-	// Five convolutions, norms and two sums; four foldings and the convolutions, two
-	// of which are 1x1 and take the sums.
-	if plain.Steps() != 12 || folded.Steps() != 4+5 {
+	// Six convolutions, norms and three sums; five foldings and the convolutions,
+	// three of which take the sums.
+	if plain.Steps() != 15 || folded.Steps() != 5+6 {
 		t.Errorf("%d and %d kernels", plain.Steps(), folded.Steps())
 	}
 	last := 0.0

@@ -40,7 +40,7 @@ type Graph struct {
 	Recompute bool
 	// Fold makes ConvNorm one convolution in Eval mode: its weight and bias are
 	// computed from the parameters and running statistics whenever these changed
-	// (device.FoldNorm); a sum with the result of a 1x1 convolution becomes part of the
+	// (device.FoldNorm); a sum with the result of a convolution becomes part of the
 	// convolution. NewGraph sets it to the store's Fold. Such a graph cannot be
 	// differentiated.
 	Fold bool
