@@ -27,7 +27,7 @@ func (k *kernel) pointwise(c device.Conv, dir direction) error {
 		in, out = out, in
 	}
 	w := k.reserve(int64(4 * in * out))
-	if err := k.reorder(f.md, argument(1), hwio(c), w); err != nil {
+	if err := k.reorder(f.md, argument(1), hwio(c, c.OC), w); err != nil {
 		return err
 	}
 	bias := k.constant(int64(4 * out))

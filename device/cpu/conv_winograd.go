@@ -11,6 +11,10 @@ import "manvision/device"
 // lanes is the number of channels that the transforms of winograd.c take at a time.
 const lanes = 16
 
+// partLanes is the least number of output channels that need not fill vectors: below
+// it too much would be computed in vain.
+const partLanes = 64
+
 // chunkBytes bounds the factors and products of a chunk of tiles: few enough to stay
 // near the cores, enough for the products to run at full speed.
 const chunkBytes = 24 << 20
@@ -53,10 +57,15 @@ func cutSides(c device.Conv, dir direction) (rows, cols winogradSide) {
 	return cutSide(c.H, c.OH(), c.DH, c.PH), cutSide(c.W, c.OW(), c.DW, c.PW)
 }
 
-// hwio describes a filter of one group with output channels innermost.
-func hwio(c device.Conv) C.dnnl_memory_desc_t {
+// whole rounds channels up to full vectors.
+func whole(channels int) int { return (channels + lanes - 1) / lanes * lanes }
+
+// hwio describes a filter of one group with output channels innermost, inputs width
+// channels apart.
+func hwio(c device.Conv, width int) C.dnnl_memory_desc_t {
 	dims := [4]C.int64_t{C.int64_t(c.OC), C.int64_t(c.IC), C.int64_t(c.KH), C.int64_t(c.KW)}
-	strides := [4]C.int64_t{1, dims[0], dims[3] * dims[1] * dims[0], dims[1] * dims[0]}
+	row := dims[1] * C.int64_t(width)
+	strides := [4]C.int64_t{1, C.int64_t(width), dims[3] * row, row}
 	var md C.dnnl_memory_desc_t
 	C.dnnl_memory_desc_init_by_strides(&md, 4, &dims[0], C.dnnl_f32, &strides[0])
 	return md
@@ -74,21 +83,24 @@ func (k *kernel) winograd(c device.Conv, dir direction) error {
 		h, w, in, oh, ow, out, ph, pw = oh, ow, out, h, w, in, 2*c.DH-ph, 2*c.DW-pw
 	}
 	rows, cols := cutSides(c, dir)
+	// Filters and products are as wide as whole vectors; what lies behind the last
+	// output channel is computed from whatever the scratch holds there and dropped.
+	width := whole(out)
 	tiles, planes := c.N*len(rows.starts)*len(cols.starts), rows.kind*cols.kind
-	chunks := (planes*tiles*(in+out)*4 + chunkBytes - 1) / chunkBytes
+	chunks := (planes*tiles*(in+width)*4 + chunkBytes - 1) / chunkBytes
 	chunk := (tiles + chunks - 1) / chunks
 	plane := func(size int) int64 { return int64(4 * planes * (size + lanes)) }
-	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum)}
+	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width}
 	zeros := k.constant(int64(4 * max(in, out)))
 	steps := []place{k.ints(rows.starts), k.ints(cols.starts), zeros}
-	u := k.reserve(plane(in * out))
+	u := k.reserve(plane(in * width))
 	// The plain filter and a chunk's planes are never needed together.
 	start := k.scratch
-	plain := k.reserve(int64(4 * 9 * in * out))
+	plain := k.reserve(int64(4 * 9 * in * width))
 	after := k.scratch
 	k.scratch = start
 	v := k.reserve(plane(chunk * in))
-	o := k.reserve(plane(chunk * out))
+	o := k.reserve(plane(chunk * width))
 	k.scratch = max(k.scratch, after)
 
 	if dir == backwardWeights {
@@ -96,12 +108,18 @@ func (k *kernel) winograd(c device.Conv, dir direction) error {
 		if err := k.loop(C.mv_winograd_weights, list, n[:16]); err != nil {
 			return err
 		}
-		if err := k.reorder(hwio(c), plain, f.md, argument(k.in)); err != nil || !c.Bias {
+		if err := k.reorder(hwio(c, c.OC), plain, f.md, argument(k.in)); err != nil || !c.Bias {
 			return err
 		}
 		return k.loop(C.mv_column_sums, []place{argument(1), argument(k.in + 1)}, []int{c.N * oh * ow, out})
 	}
-	if err := k.reorder(f.md, argument(1), hwio(c), plain); err != nil {
+	// A data gradient's channels come in whole vectors, so that its filter's rows are
+	// c.OC wide.
+	rowWidth := width
+	if dir == backwardData {
+		rowWidth = c.OC
+	}
+	if err := k.reorder(f.md, argument(1), hwio(c, rowWidth), plain); err != nil {
 		return err
 	}
 	bias := zeros
@@ -118,13 +136,16 @@ func (k *kernel) winograd(c device.Conv, dir direction) error {
 // fit (13 % residual) to 378 measurements: 16 to 1024 channels, maps of 7x7 to 64x64
 // with dilations of 1 to 36, all three directions, on one thread of an AVX-512 machine.
 func winogradFor(c device.Conv, dir direction) bool {
-	if c.KH != 3 || c.KW != 3 || c.SH != 1 || c.SW != 1 || c.Groups != 1 || c.IC%lanes != 0 || c.OC%lanes != 0 {
+	if c.KH != 3 || c.KW != 3 || c.SH != 1 || c.SW != 1 || c.Groups != 1 || c.IC%lanes != 0 {
+		return false
+	}
+	if c.OC%lanes != 0 && (dir != forward || c.OC < partLanes) {
 		return false
 	}
 	rows, cols := cutSides(c, dir)
 	planes, tiles := float64(rows.kind*cols.kind), float64(c.N*len(rows.starts)*len(cols.starts))
 	in, out := float64(c.IC), float64(c.OC)
-	cost := planes*(tiles*(1.05+12*(1/in+1/out))+27) + 8e5/(in*out)
+	cost := float64(whole(c.OC)) / out * (planes*(tiles*(1.05+12*(1/in+1/out))+27) + 8e5/(in*out))
 
 	all := float64(9 * c.N * c.OH() * c.OW())
 	direct := float64(c.N * usedTaps(c.H, c.OH(), c.DH, c.PH) * usedTaps(c.W, c.OW(), c.DW, c.PW))

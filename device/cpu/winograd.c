@@ -14,10 +14,11 @@ typedef struct {
 	const int32_t *rows, *cols;
 	const float *zeros, *bias; // as many as ic or oc
 	int64_t relu, sum, turned;
+	int64_t width; // channels of products, oc rounded up to whole vectors
 } wino;
 
 static wino geometry(const int64_t *n, const void *rows, const void *cols, const void *zeros) {
-	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], rows, cols, zeros, zeros, 0, 0, 0};
+	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], rows, cols, zeros, zeros, 0, 0, 0, n[6]};
 }
 
 static int64_t tiles(const wino *g) { return g->n * g->th * g->tw; }
@@ -59,10 +60,18 @@ MV_ALWAYS void inputs(const wino *g, int kr, int kc, const float *x, float *v, i
 	}
 }
 
-// products -> y.
+// add_some adds the first n channels at from, at most a vector's.
+MV_ALWAYS void add_some(vec *v, const float *from, int64_t n) {
+	if (n >= MV_LANES)
+		*v += *(const vec *)from;
+	else
+		for (int64_t i = 0; i < n; i++) (*v)[i] += from[i];
+}
+
+// products -> y. The channels of products behind y's last are dropped.
 MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, int64_t stride, int64_t lo, int64_t hi) {
 	int rows = mv_wino_m(kr), cols = mv_wino_m(kc);
-	for (int64_t i = lo; i < hi; i++, v += g->oc) {
+	for (int64_t i = lo; i < hi; i++, v += g->width) {
 		int64_t row = g->rows[i / g->tw % g->th], col = g->cols[i % g->tw];
 		float *image = y + i / (g->th * g->tw) * g->oh * g->ow * g->oc;
 		for (int64_t c = 0; c < g->oc; c += MV_LANES) {
@@ -72,16 +81,22 @@ MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, 
 				for (int a = 0; a < kr; a++) d[a] = *(const vec *)(v + c + (a * kc + b) * stride);
 				mv_wino_outputs(kr, d, 1, t + b, kc);
 			}
-			vec bias = *(const vec *)(g->bias + c);
+			int64_t left = g->oc - c;
+			vec bias = {0};
+			add_some(&bias, g->bias + c, left);
 			for (int a = 0; a < rows && row + a * g->dh < g->oh; a++) {
 				vec o[MV_SIDE];
 				mv_wino_outputs(kc, t + a * kc, 1, o, 1);
 				float *to = image + ((row + a * g->dh) * g->ow + col) * g->oc + c;
 				for (int b = 0; b < cols && col + b * g->dw < g->ow; b++) {
+					float *at = to + b * g->dw * g->oc;
 					vec s = o[b] + bias;
-					if (g->sum) s += *(const vec *)(to + b * g->dw * g->oc);
+					if (g->sum) add_some(&s, at, left);
 					if (g->relu) s = (vec)((mask)s & ~(s < 0)); // NaN stays
-					*(vec *)(to + b * g->dw * g->oc) = s;
+					if (left >= MV_LANES)
+						*(vec *)at = s;
+					else
+						for (int64_t j = 0; j < left; j++) at[j] = s[j];
 				}
 			}
 		}
@@ -109,7 +124,7 @@ MV_ALWAYS void gradients(const wino *g, int kr, int kc, const float *dy, float *
 
 // w [3,3,filters] -> factors.
 MV_ALWAYS void taps(const wino *g, int kr, int kc, const float *w, float *u, int64_t stride, int64_t lo, int64_t hi) {
-	int64_t size = g->ic * g->oc;
+	int64_t size = g->ic * g->width;
 	for (int64_t c = lo; c < hi; c += MV_LANES) {
 		vec t[MV_AREA], o[MV_SIDE];
 		for (int b = 0; b < 3; b++) {
@@ -184,7 +199,7 @@ static void products(int64_t planes, char ta, char tb, int64_t m, int64_t n, int
 
 // p: x, w [3,3,I,O], bias or zeros, y, factors of the filters, factors and products of
 // a chunk of tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu,
-// whether y is added to. Turned filters are rotated by half a turn and their channels
+// whether y is added to, output channels of w and of products. Turned filters are rotated by half a turn and their channels
 // change places: a data gradient.
 MV_LOOP(mv_winograd) {
 	(void)f;
@@ -193,15 +208,16 @@ MV_LOOP(mv_winograd) {
 	g.turned = n[16];
 	g.relu = n[17];
 	g.sum = n[18];
+	g.width = n[19];
 	float *u = p[4], *v = p[5], *o = p[6];
-	int64_t chunk = n[15], size = g.ic * g.oc;
-	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.oc);
+	int64_t chunk = n[15], size = g.ic * g.width;
+	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.width);
 	MV_PARALLEL(size, MV_LANES, 1, taps_for(&g)(&g, p[1], u, su, lo, hi));
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
 		MV_PARALLEL(k, 1, 1, inputs_for(&g)(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
-		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.oc, g.ic, v, sv, u, su, 0, o, so);
-		MV_PARALLEL(k, 1, 1, outputs_for(&g)(&g, o + lo * g.oc, p[3], so, at + lo, at + hi));
+		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.width, g.ic, v, sv, u, su, 0, o, so);
+		MV_PARALLEL(k, 1, 1, outputs_for(&g)(&g, o + lo * g.width, p[3], so, at + lo, at + hi));
 	}
 }
 
