@@ -142,6 +142,9 @@ func winogradFor(c device.Conv, dir direction) bool {
 	if c.OC%lanes != 0 && (dir != forward || c.OC < partLanes) {
 		return false
 	}
+	if c.IC == lanes && c.OC == lanes {
+		return false // maps of 32x32: the direct algorithm takes 0.7 to 0.98 of the time, and no scratch
+	}
 	rows, cols := cutSides(c, dir)
 	planes, tiles := float64(rows.kind*cols.kind), float64(c.N*len(rows.starts)*len(cols.starts))
 	in, out := float64(c.IC), float64(c.OC)

@@ -142,7 +142,7 @@ func TestConvRules(t *testing.T) {
 	}
 	strided, grouped := square(2, 64, 64, 128, 128, 3, 2), square(2, 64, 64, 128, 128, 3, 1)
 	grouped.Groups = 32
-	for _, c := range []device.Conv{square(1, 7, 7, 512, 512, 3, 1), square(8, 64, 64, 3, 64, 3, 1), square(2, 64, 64, 256, 45, 3, 1), square(1, 56, 56, 64, 64, 5, 1), strided, grouped} {
+	for _, c := range []device.Conv{square(1, 7, 7, 512, 512, 3, 1), square(8, 64, 64, 3, 64, 3, 1), square(128, 32, 32, 16, 16, 3, 1), square(2, 64, 64, 256, 45, 3, 1), square(1, 56, 56, 64, 64, 5, 1), strided, grouped} {
 		for dir := forward; dir <= backwardWeights; dir++ {
 			if winogradFor(c, dir) {
 				t.Errorf("%s, direction %d: Winograd", name(c), dir)
