@@ -65,6 +65,14 @@ MV_LOOP(mv_add_bf16) {
 		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, add(p[0], p[1], lo, hi, p[2]));
 }
 
+static void move(const bf16 *x, int64_t lo, int64_t hi, bf16 *y) { memcpy(y + lo, x + lo, (hi - lo) * sizeof *y); }
+
+// p: x, y, which may be x. n: size.
+MV_LOOP(mv_move_bf16) {
+	(void)f;
+	if (p[0] != p[1]) MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, move(p[0], lo, hi, p[1]));
+}
+
 static void columns(const bf16 *x, int64_t xw, bf16 *y, int64_t yw, int64_t lo, int64_t hi, int64_t k) {
 	for (int64_t r = lo; r < hi; r++) memcpy(y + r * yw, x + r * xw, k * sizeof *y);
 }

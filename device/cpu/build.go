@@ -27,9 +27,9 @@ func (k *kernel) build(op device.Op) error {
 	case device.ConvBackwardWeights:
 		return k.conv(o.Conv, backwardWeights)
 	case device.BatchNorm:
-		return k.batchNorm(o)
+		return k.batchNorm(o, false)
 	case device.BatchNormBackward:
-		return k.batchNormBackward(o.BatchNorm)
+		return k.batchNormBackward(o.BatchNorm, false)
 	case device.RunningStats:
 		correction := 1.0
 		if o.Rows > 1 {
@@ -183,24 +183,33 @@ func (k *kernel) reduction(fn unsafe.Pointer, of device.Desc) error {
 // partials is scratch for n double sums of each thread.
 func (k *kernel) partials(n int) place { return k.reserve(int64(8 * n * k.d.threads)) }
 
-func (k *kernel) batchNorm(b device.BatchNorm) error {
-	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU)}
+// batchNorm adds the loop of a batch norm on floats or, if half, on bf16.
+func (k *kernel) batchNorm(b device.BatchNorm, half bool) error {
+	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(half)}
 	a := k.arguments()
 	fn := unsafe.Pointer(C.mv_bn)
 	list := append([]place{}, a[:6]...)
+	size := k.normScratch(b.C, half)
 	if b.Global {
 		fn = C.mv_bn_global
-		list = append(list, k.reserve(int64(4*b.C)))
-	} else {
-		list = append(list, k.reserve(int64(C.mv_bn_scratch(C.int64_t(b.C), C.int64_t(k.d.threads)))))
+		if !half {
+			size = int64(4 * b.C)
+		}
 	}
-	return k.loop(fn, append(list, a[6:]...), n, b.Eps)
+	return k.loop(fn, append(append(list, k.reserve(size)), a[6:]...), n, b.Eps)
 }
 
-func (k *kernel) batchNormBackward(b device.BatchNorm) error {
-	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(b.Global)}
+func (k *kernel) normScratch(channels int, half bool) int64 {
+	if half {
+		return int64(C.mv_bn_half_scratch(C.int64_t(channels), C.int64_t(k.d.threads)))
+	}
+	return int64(C.mv_bn_scratch(C.int64_t(channels), C.int64_t(k.d.threads)))
+}
+
+func (k *kernel) batchNormBackward(b device.BatchNorm, half bool) error {
+	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(b.Global), number(half)}
 	a := k.arguments()
-	scratch := k.reserve(int64(C.mv_bn_scratch(C.int64_t(b.C), C.int64_t(k.d.threads))))
+	scratch := k.reserve(k.normScratch(b.C, half))
 	list := append(append([]place{}, a[:5]...), a[k.in:]...)
 	list = append(list, scratch)
 	if b.ReLU {

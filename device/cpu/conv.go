@@ -59,6 +59,12 @@ func (d *Device) forget() {
 		p.free()
 		delete(d.convs, key)
 	}
+	for key, p := range d.halves {
+		if p != nil {
+			p.free()
+		}
+		delete(d.halves, key)
+	}
 }
 
 func geometry(c device.Conv) C.mv_conv {
@@ -97,16 +103,7 @@ func (d *Device) planConv(c device.Conv, dir direction, methods []method) (*conv
 			p.free()
 			continue
 		}
-		xq, wq, yq := C.int(C.dnnl_query_src_md), C.int(C.dnnl_query_weights_md), C.int(C.dnnl_query_dst_md)
-		switch dir {
-		case backwardData:
-			xq, yq = C.dnnl_query_diff_src_md, C.dnnl_query_diff_dst_md
-		case backwardWeights:
-			wq, yq = C.dnnl_query_diff_weights_md, C.dnnl_query_diff_dst_md
-		}
-		C.mv_query_md(p.pd, xq, 0, &p.x)
-		C.mv_query_md(p.pd, wq, 0, &p.w)
-		C.mv_query_md(p.pd, yq, 0, &p.y)
+		p.describe(dir)
 		return p, nil
 	}
 	return nil, fmt.Errorf("cpu device: oneDNN has no fast %s for %+v", [...]string{"convolution", "data gradient", "weight gradient"}[dir], c)
@@ -166,9 +163,9 @@ func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction) error {
 	if err != nil {
 		return err
 	}
-	x := side{md: nhwc(c.X()), want: p.x}
+	x := side{md: nhwc(c.X(), p.x.data_type), want: p.x}
 	w := side{md: f.md, want: p.w}
-	y := side{md: nhwc(c.Y()), want: p.y}
+	y := side{md: nhwc(c.Y(), p.y.data_type), want: p.y}
 	var bias *tensor
 	biasAt := func(i int, id C.int) {
 		if c.Bias {
@@ -227,10 +224,10 @@ func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction) error {
 
 // nhwc describes activations as oneDNN sees them: dimensions N, C, H, W with
 // channels innermost.
-func nhwc(d device.Desc) C.dnnl_memory_desc_t {
+func nhwc(d device.Desc, t C.dnnl_data_type_t) C.dnnl_memory_desc_t {
 	dims := [4]C.int64_t{C.int64_t(d.Shape[0]), C.int64_t(d.Shape[3]), C.int64_t(d.Shape[1]), C.int64_t(d.Shape[2])}
 	var md C.dnnl_memory_desc_t
-	C.dnnl_memory_desc_init_by_tag(&md, 4, &dims[0], C.dnnl_f32, C.dnnl_nhwc)
+	C.dnnl_memory_desc_init_by_tag(&md, 4, &dims[0], t, C.dnnl_nhwc)
 	return md
 }
 

@@ -66,6 +66,7 @@ type Device struct {
 
 	filters map[string]*filter // only touched on the device's thread
 	convs   map[convKey]*convPlan
+	halves  map[reducedKey]*convPlan // nil where there is none
 }
 
 type result struct {
@@ -94,7 +95,7 @@ func New(o Options) (*Device, error) {
 	d := &Device{
 		id: C.int(lastID.Add(1)), threads: o.Threads,
 		jobs: make(chan func() error), done: make(chan result),
-		filters: map[string]*filter{}, convs: map[convKey]*convPlan{},
+		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{},
 	}
 	started := make(chan error)
 	go d.serve(started)

@@ -1,10 +1,10 @@
 #include "engine.h"
 #include <string.h>
 
-static void activation(dnnl_memory_desc_t *md, int64_t n, int64_t c, int64_t h, int64_t w, int layout) {
+static void activation(dnnl_memory_desc_t *md, int64_t n, int64_t c, int64_t h, int64_t w, int layout, dnnl_data_type_t type) {
 	dnnl_dims_t d = {n, c, h, w};
 	dnnl_format_tag_t tag = layout == MV_NHWC ? dnnl_nhwc : layout == MV_BLOCKED ? dnnl_nChw16c : dnnl_format_tag_any;
-	dnnl_memory_desc_init_by_tag(md, 4, d, dnnl_f32, tag);
+	dnnl_memory_desc_init_by_tag(md, 4, d, type, tag);
 }
 
 void mv_filter_md(dnnl_memory_desc_t *md, int64_t o, int64_t i, int64_t h, int64_t w, int64_t g) {
@@ -69,21 +69,27 @@ static int first_fast(dnnl_engine_t e, const void *desc, const_dnnl_primitive_at
 	return st;
 }
 
+static void any_filter(dnnl_memory_desc_t *md, const mv_conv *c, dnnl_data_type_t type) {
+	if (c->g > 1) {
+		dnnl_dims_t d = {c->g, c->oc / c->g, c->ic / c->g, c->kh, c->kw};
+		dnnl_memory_desc_init_by_tag(md, 5, d, type, dnnl_format_tag_any);
+	} else {
+		dnnl_dims_t d = {c->oc, c->ic, c->kh, c->kw};
+		dnnl_memory_desc_init_by_tag(md, 4, d, type, dnnl_format_tag_any);
+	}
+}
+
 int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, const dnnl_memory_desc_t *weights,
 	dnnl_primitive_desc_t *pd, char *impl) {
 	dnnl_memory_desc_t x, y, w, b;
 	*pd = 0;
-	activation(&x, c->n, c->ic, c->h, c->w, layout);
-	activation(&y, c->n, c->oc, c->oh, c->ow, layout);
-	if (weights) {
+	const dnnl_data_type_t type = c->bf16 ? dnnl_bf16 : dnnl_f32;
+	activation(&x, c->n, c->ic, c->h, c->w, layout, type);
+	activation(&y, c->n, c->oc, c->oh, c->ow, layout, c->wide ? dnnl_f32 : type);
+	if (weights)
 		w = *weights;
-	} else if (c->g > 1) {
-		dnnl_dims_t d = {c->g, c->oc / c->g, c->ic / c->g, c->kh, c->kw};
-		dnnl_memory_desc_init_by_tag(&w, 5, d, dnnl_f32, dnnl_format_tag_any);
-	} else {
-		dnnl_dims_t d = {c->oc, c->ic, c->kh, c->kw};
-		dnnl_memory_desc_init_by_tag(&w, 4, d, dnnl_f32, dnnl_format_tag_any);
-	}
+	else
+		any_filter(&w, c, type);
 	dnnl_dims_t bd = {c->oc};
 	dnnl_memory_desc_init_by_tag(&b, 1, bd, dnnl_f32, dnnl_x);
 	dnnl_dims_t s = {c->sh, c->sw}, d = {c->dh - 1, c->dw - 1}, p = {c->ph, c->pw};
@@ -119,10 +125,12 @@ int mv_conv_pd(dnnl_engine_t e, const mv_conv *c, int dir, int alg, int layout, 
 		dnnl_primitive_attr_t plain = 0;
 		st = dnnl_primitive_desc_create(&hint, &cd, plain, e, 0);
 		if (!st) {
-			if (dir == MV_BACKWARD_DATA)
+			if (dir == MV_BACKWARD_DATA) {
 				st = dnnl_dilated_convolution_backward_data_desc_init(&cd, a, &x, &w, &y, s, d, p, p);
-			else
+			} else {
+				if (c->bf16) any_filter(&w, c, dnnl_f32); // its gradient
 				st = dnnl_dilated_convolution_backward_weights_desc_init(&cd, a, &x, &w, c->bias ? &b : 0, &y, s, d, p, p);
+			}
 		}
 		if (!st) st = first_fast(e, &cd, attr, hint, skip, faulty, pd, impl);
 		if (hint) dnnl_primitive_desc_destroy(hint);

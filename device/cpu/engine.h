@@ -73,6 +73,7 @@ void mv_free(void *p, int64_t bytes);
 typedef struct {
 	int64_t n, ic, oc, h, w, oh, ow, kh, kw, sh, sw, ph, pw, dh, dw, g;
 	int bias, relu, sum;
+	int bf16, wide; // bf16 activations; the output of a forward convolution all the same float
 } mv_conv;
 
 enum { MV_FORWARD, MV_BACKWARD_DATA, MV_BACKWARD_WEIGHTS };

@@ -8,6 +8,7 @@
 #define MV_LOOP(name) void name(void **p, const int64_t *n, const double *f)
 
 int64_t mv_bn_scratch(int64_t c, int64_t threads);
+int64_t mv_bn_half_scratch(int64_t c, int64_t threads);
 MV_LOOP(mv_bn);
 MV_LOOP(mv_bn_global);
 MV_LOOP(mv_bn_backward);
@@ -30,6 +31,7 @@ MV_LOOP(mv_relu_bf16);
 MV_LOOP(mv_relu_backward_bf16);
 MV_LOOP(mv_add_bf16);
 MV_LOOP(mv_columns_bf16);
+MV_LOOP(mv_move_bf16);
 MV_LOOP(mv_fuse_bf16);
 MV_LOOP(mv_gap_bf16);
 MV_LOOP(mv_gap_backward_bf16);

@@ -53,6 +53,16 @@ func moveBF16(mem []uint16, h []float32, up bool) {
 // mixed adds the steps of an operation on bf16 activations.
 func (k *kernel) mixed(m device.Mixed) error {
 	switch o := m.Of.(type) {
+	case device.Conv:
+		return k.reducedConv(m, o, forward)
+	case device.ConvBackwardData:
+		return k.reducedConv(m, o.Conv, backwardData)
+	case device.ConvBackwardWeights:
+		return k.reducedConv(m, o.Conv, backwardWeights)
+	case device.BatchNorm:
+		return k.batchNorm(o, true)
+	case device.BatchNormBackward:
+		return k.batchNormBackward(o.BatchNorm, true)
 	case device.ReLU:
 		return k.loop(C.mv_relu_bf16, k.arguments(), []int{o.Size})
 	case device.ReLUBackward:

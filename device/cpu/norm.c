@@ -2,6 +2,7 @@
 // that stay in cache: the chunk's mean, then the squares around it, merged into
 // double precision by Chan, Golub and LeVeque's formula. Chunks and threads are
 // merged in a fixed order.
+#include "bf16.h"
 #include "kernels.h"
 #include "loops.h"
 #include <math.h>
@@ -14,12 +15,35 @@ typedef struct {
 	float *a, *b, *m;
 } accumulators;
 
+// A tensor of floats or bf16.
+typedef struct {
+	const void *p;
+	int64_t half;
+} numbers;
+
+// read returns n numbers from the at-th on as floats, in buf where they are bf16.
+static const float *read_floats(numbers x, int64_t at, int64_t n, float *buf) {
+	if (!x.half) return (const float *)x.p + at;
+	mv_widen((const bf16 *)x.p + at, n, buf);
+	return buf;
+}
+
 // A piece is some rows of at most so many floats.
 static int64_t piece_floats(int64_t c) { return mv_max(PIECE, (c + 15) / 16 * 16); }
+
+// What a thread widens: a chunk, or a piece and its gradient.
+static int64_t chunk_floats(int64_t c) { return mv_max(CHUNK, (c + 15) / 16 * 16 * 4); }
 
 int64_t mv_bn_scratch(int64_t c, int64_t threads) {
 	int64_t per = (c + 15) / 16 * 16;
 	return threads * (per * (2 * 8 + 3 * 4) + piece_floats(c) * 4) + 3 * per * 4;
+}
+
+int64_t mv_bn_half_scratch(int64_t c, int64_t threads) { return mv_bn_scratch(c, threads) + threads * chunk_floats(c) * 4; }
+
+// widening is a thread's room for floats, behind everything else.
+static float *widening(char *scratch, int64_t c, int threads, int t) {
+	return (float *)(scratch + mv_bn_scratch(c, threads)) + t * chunk_floats(c);
 }
 
 static accumulators of_thread(char *scratch, int64_t c, int t) {
@@ -78,15 +102,16 @@ MV_CLONES static void merge_chunk(accumulators a, int64_t c, double na, double n
 	}
 }
 
-static void statistics(const float *x, int64_t lo, int64_t hi, int64_t c, accumulators a) {
+static void statistics(numbers x, int64_t lo, int64_t hi, int64_t c, accumulators a, float *wide) {
 	int64_t chunk = mv_max(4, CHUNK / c);
 	memset(a.mean, 0, c * sizeof *a.mean);
 	memset(a.m2, 0, c * sizeof *a.m2);
 	for (int64_t r = lo; r < hi; r += chunk) {
 		int64_t n = mv_min(chunk, hi - r);
-		sum_rows(x + r * c, n, c, a.m);
+		const float *rows = read_floats(x, r * c, n * c, wide);
+		sum_rows(rows, n, c, a.m);
 		for (int64_t i = 0; i < c; i++) a.m[i] /= (float)n;
-		around_rows(x + r * c, n, c, a.m, a.a, a.b);
+		around_rows(rows, n, c, a.m, a.a, a.b);
 		merge_chunk(a, c, (double)(r - lo), (double)n);
 	}
 }
@@ -114,27 +139,32 @@ MV_CLONES static void normalise_relu(const float *x, int64_t rows, int64_t c, co
 
 // apply normalises rows [lo,hi), last first: the end of the range is what the
 // statistics left in the cache.
-static void apply(const float *x, int64_t lo, int64_t hi, int64_t c, const float *mean, const float *scale, const float *shift, float *y, uint16_t *mask) {
+static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mean, const float *scale, const float *shift, void *y, uint16_t *mask, float *wide) {
 	int64_t piece = mv_max(1, PIECE / c), words = mv_mask_bytes(c) / 2;
 	for (int64_t end = hi; end > lo;) {
 		int64_t r = mv_max(lo, end - piece), n = end - r;
+		const float *from = read_floats(x, r * c, n * c, wide);
+		float *to = x.half ? wide : (float *)y + r * c;
 		if (!mask) {
-			normalise(x + r * c, n, c, mean, scale, shift, y + r * c);
+			normalise(from, n, c, mean, scale, shift, to);
 		} else {
-			normalise_relu(x + r * c, n, c, mean, scale, shift, y + r * c);
+			normalise_relu(from, n, c, mean, scale, shift, to);
 			if (c % 16 == 0)
-				mv_mask_pack(y + r * c, n * c, mask + r * words);
+				mv_mask_pack(to, n * c, mask + r * words);
 			else
-				for (int64_t i = r; i < end; i++) mv_mask_pack(y + i * c, c, mask + i * words);
+				for (int64_t i = 0; i < n; i++) mv_mask_pack(to + i * c, c, mask + (r + i) * words);
 		}
+		if (x.half) mv_round(to, n * c, (bf16 *)y + r * c);
 		end = r;
 	}
 }
 
-// p: x, γ, β, y, mean, var, scratch, mask (with ReLU). n: rows, c, relu. f: eps.
+// p: x, γ, β, y, mean, var, scratch, mask (with ReLU). n: rows, c, relu, whether x and y
+// are bf16. f: eps.
 void mv_bn(void **p, const int64_t *n, const double *f) {
-	const float *x = p[0], *gamma = p[1], *beta = p[2];
-	float *y = p[3], *mean = p[4], *var = p[5];
+	const float *gamma = p[1], *beta = p[2];
+	float *mean = p[4], *var = p[5];
+	numbers x = {p[0], n[3]};
 	char *scratch = p[6];
 	int64_t rows = n[0], c = n[1];
 	uint16_t *mask = n[2] ? p[7] : 0;
@@ -146,7 +176,8 @@ void mv_bn(void **p, const int64_t *n, const double *f) {
 		int64_t lo, hi;
 		mv_span(rows, 1, &lo, &hi);
 		accumulators mine = of_thread(scratch, c, t);
-		statistics(x, lo, hi, c, mine);
+		float *wide = x.half ? widening(scratch, c, nt, t) : 0;
+		statistics(x, lo, hi, c, mine, wide);
 		float *scale = (float *)after_threads(scratch, c, nt);
 #pragma omp barrier
 		int64_t clo, chi;
@@ -168,18 +199,19 @@ void mv_bn(void **p, const int64_t *n, const double *f) {
 			scale[i] = (float)(gamma[i] / sqrt(v + eps));
 		}
 #pragma omp barrier
-		apply(x, lo, hi, c, mean, scale, beta, y, mask);
+		apply(x, lo, hi, c, mean, scale, beta, p[3], mask, wide);
 	}
 }
 
 // p: x, γ, β, mean, var, y, scratch, mask (with ReLU). n and f as mv_bn.
 void mv_bn_global(void **p, const int64_t *n, const double *f) {
-	const float *x = p[0], *gamma = p[1], *beta = p[2], *mean = p[3], *var = p[4];
-	float *y = p[5], *scale = p[6];
+	const float *gamma = p[1], *beta = p[2], *mean = p[3], *var = p[4];
+	float *scale = p[6], *room = scale + (n[1] + 15) / 16 * 16;
+	numbers x = {p[0], n[3]};
 	int64_t rows = n[0], c = n[1];
 	uint16_t *mask = n[2] ? p[7] : 0;
 	for (int64_t i = 0; i < c; i++) scale[i] = (float)(gamma[i] / sqrt(var[i] + f[0]));
-	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, y, mask));
+	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, p[5], mask, room + omp_get_thread_num() * chunk_floats(c)));
 }
 
 // gradient_sums adds g and g·(x−mean) over rows.
@@ -229,21 +261,23 @@ MV_CLONES static void scaled(const float *g, int64_t rows, int64_t c, const floa
 	}
 }
 
-static const float *masked(const float *dy, int64_t r, int64_t n, int64_t c, const uint16_t *mask, float *piece) {
-	if (!mask) return dy + r * c;
+static const float *masked(numbers y, int64_t r, int64_t n, int64_t c, const uint16_t *mask, float *piece) {
+	const float *dy = read_floats(y, r * c, n * c, piece);
+	if (!mask) return dy;
 	int64_t words = mv_mask_bytes(c) / 2;
 	if (c % 16 == 0)
-		mv_mask_apply(dy + r * c, n * c, mask + r * words, piece);
+		mv_mask_apply(dy, n * c, mask + r * words, piece);
 	else
-		for (int64_t i = 0; i < n; i++) mv_mask_apply(dy + (r + i) * c, c, mask + (r + i) * words, piece + i * c);
+		for (int64_t i = 0; i < n; i++) mv_mask_apply(dy + i * c, c, mask + (r + i) * words, piece + i * c);
 	return piece;
 }
 
 // p: x, dy, γ, mean, var, dx, dγ, dβ, scratch, mask (with ReLU).
-// n: rows, c, relu, global. f: eps.
+// n: rows, c, relu, global, whether x, dy and dx are bf16. f: eps.
 void mv_bn_backward(void **p, const int64_t *n, const double *f) {
-	const float *x = p[0], *dy = p[1], *gamma = p[2], *mean = p[3], *var = p[4];
-	float *dx = p[5], *dgamma = p[6], *dbeta = p[7];
+	const float *gamma = p[2], *mean = p[3], *var = p[4];
+	numbers x = {p[0], n[4]}, dy = {p[1], n[4]};
+	float *dgamma = p[6], *dbeta = p[7];
 	char *scratch = p[8];
 	int64_t rows = n[0], c = n[1], global = n[3], per = (c + 15) / 16 * 16;
 	const uint16_t *mask = n[2] ? p[9] : 0;
@@ -258,6 +292,7 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 		accumulators mine = of_thread(scratch, c, t);
 		float *scale = (float *)after_threads(scratch, c, nt), *mg = scale + per, *mx = mg + per;
 		float *row = mx + per + t * piece_floats(c);
+		float *wide = x.half ? widening(scratch, c, nt, t) : 0;
 		memset(mine.mean, 0, c * sizeof *mine.mean);
 		memset(mine.m2, 0, c * sizeof *mine.m2);
 		memset(mine.a, 0, c * sizeof *mine.a);
@@ -265,7 +300,7 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 		int64_t pending = 0;
 		for (int64_t r = lo; r < hi; r += piece) {
 			int64_t k = mv_min(piece, hi - r);
-			gradient_sums(x + r * c, masked(dy, r, k, c, mask, row), k, c, mean, mine.a, mine.b);
+			gradient_sums(read_floats(x, r * c, k * c, wide), masked(dy, r, k, c, mask, row), k, c, mean, mine.a, mine.b);
 			pending += k;
 			if (pending >= 128 || r + k == hi) {
 				fold(c, mine.a, mine.mean, mine.b, mine.m2);
@@ -292,10 +327,12 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 		for (int64_t end = hi; end > lo;) {
 			int64_t r = mv_max(lo, end - piece), k = end - r;
 			const float *g = masked(dy, r, k, c, mask, row);
+			float *to = x.half ? row : (float *)p[5] + r * c;
 			if (global)
-				scaled(g, k, c, scale, dx + r * c);
+				scaled(g, k, c, scale, to);
 			else
-				gradient(x + r * c, g, k, c, mean, scale, mg, mx, dx + r * c);
+				gradient(read_floats(x, r * c, k * c, wide), g, k, c, mean, scale, mg, mx, to);
+			if (x.half) mv_round(to, k * c, (bf16 *)p[5] + r * c);
 			end = r;
 		}
 	}

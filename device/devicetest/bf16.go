@@ -20,8 +20,7 @@ func BF16(v float64) float64 {
 // of the bf16 arguments rounded, and the reference rounds nothing.
 //
 // Tolerances. Products of two bf16 numbers are exact in float32 and sums are float32's,
-// so an output in float32 has the limit of tol, of data that are 2⁻⁸ away from the
-// case's. A bf16 has 8 bits of precision: rounding an output once to nearest adds 2⁻⁸
+// so an output in float32 has the limit of tol. A bf16 has 8 bits of precision: rounding an output once to nearest adds 2⁻⁸
 // of its magnitude, at most 2⁻⁸ of the largest. What is exact in float32 and does no
 // arithmetic stays exact.
 func RunBF16(t *testing.T, dev device.Device, tol Tolerances) {
@@ -45,7 +44,7 @@ func RunBF16(t *testing.T, dev device.Device, tol Tolerances) {
 		for s, in := range c.Steps {
 			steps[s] = slices.Clone(in)
 			for i, v := range in {
-				if data, ok := v.([]float64); ok && m.In[i] {
+				if data, ok := v.([]float64); ok && (m.In[i] || c.Op.Inputs()[i].Layout == device.Filter) {
 					steps[s][i] = rounded(data)
 				}
 			}
