@@ -49,6 +49,7 @@ func (n *Network) within(limit int64, heads headsOf) error {
 func stepBytes(m *manpp.Model, hyper optim.Hyper, heads headsOf, n, h, w int) (int64, error) {
 	t := *m
 	t.Store = nn.NewStore(m.Store.Device(), 0)
+	t.Store.Activations = m.Store.Activations
 	opt, err := manpp.NewOptimizer(t.Store, hyper, optim.Rules{}, optim.Schedule{Base: 1})
 	if err != nil {
 		return 0, err

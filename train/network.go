@@ -43,6 +43,9 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	// Every evaluation folds, so that one in a run and one of its checkpoint agree to
 	// the last digit.
 	store.Fold = true
+	if cfg.Precision == "bf16" {
+		store.Activations = device.BF16
+	}
 	model := &manpp.Model{Store: store, Backbone: body, Strategy: strategy, Quirks: manpp.Fixed,
 		EMAMomentum: cfg.MANPP.EMAMomentum, Prefix: prefix, FrozenNorm: cfg.Model.Norm == "frozen"}
 	if cfg.MANPP.Quirks == "released" {
