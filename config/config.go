@@ -28,6 +28,7 @@ type Config struct {
 	Expect   []Expect `yaml:"expect"`
 
 	sources map[string]Source
+	layers  []*layer // the defaults first; for Given
 }
 
 // Model describes the network that remains at inference, and its losses. Keys of

@@ -54,6 +54,7 @@ func Parse(name string, text []byte, sets []string) (*Config, error) {
 // layer is one source of values.
 type layer struct {
 	file     string
+	rank     int // its place in the order of precedence; all flags share one
 	values   map[string]any
 	sources  map[string]Source
 	base     string
@@ -189,21 +190,26 @@ func parseSet(arg string) (*layer, error) {
 	return &layer{values: val.(map[string]any), sources: p.sources}, nil
 }
 
-// typeOf returns the type that the schema has for a dotted key.
-func typeOf(key string) (reflect.Type, bool) {
+// fieldOf returns the field that the schema has for a dotted key.
+func fieldOf(key string) (f reflect.StructField, ok bool) {
 	t := reflect.TypeFor[Config]()
 	for _, part := range strings.Split(key, ".") {
 		if t.Kind() != reflect.Struct {
-			return nil, false
+			return f, false
 		}
 		_, byKey := fields(t)
-		f, ok := byKey[part]
-		if !ok {
-			return nil, false
+		if f, ok = byKey[part]; !ok {
+			return f, false
 		}
 		t = f.Type
 	}
-	return t, true
+	return f, true
+}
+
+// typeOf returns the type that the schema has for a dotted key.
+func typeOf(key string) (reflect.Type, bool) {
+	f, ok := fieldOf(key)
+	return f.Type, ok
 }
 
 // assemble merges the layers over the defaults, decodes and checks the result.
@@ -233,15 +239,27 @@ func assemble(name string, layers []*layer, sets []string) (*Config, error) {
 	// Keys are lower case and without dots here, which viper needs; the parser
 	// has seen to it. Lists are replaced by MergeConfigMap, maps are merged.
 	v := viper.New()
-	for _, l := range append([]*layer{base}, layers...) {
-		if err := v.MergeConfigMap(l.values); err != nil {
+	files := 0
+	for i, l := range layers {
+		if l.file != "" {
+			files = i + 1
+		}
+		l.rank = files
+		if l.file == "" {
+			l.rank++
+		}
+	}
+	base.file = ""
+	all := append([]*layer{base}, layers...)
+	for _, l := range all {
+		if err := v.MergeConfigMap(copied(l.values)); err != nil {
 			return nil, fmt.Errorf("config: %s: %w", name, err)
 		}
 	}
 	for _, l := range layers {
 		mergeSources(sources, l.sources)
 	}
-	c := &Config{sources: sources}
+	c := &Config{sources: sources, layers: all}
 	tag := func(d *mapstructure.DecoderConfig) { d.TagName = "yaml" }
 	if err := v.UnmarshalExact(c, tag); err != nil {
 		return nil, fmt.Errorf("config: %s: %w", name, err)
@@ -250,6 +268,18 @@ func assemble(name string, layers []*layer, sets []string) (*Config, error) {
 		return nil, err
 	}
 	return c, c.absolute(filepath.Dir(name))
+}
+
+// copied copies the sections of a layer: viper merges later ones into them.
+func copied(section map[string]any) map[string]any {
+	out := make(map[string]any, len(section))
+	for k, v := range section {
+		if m, ok := v.(map[string]any); ok {
+			v = copied(m)
+		}
+		out[k] = v
+	}
+	return out
 }
 
 // mergeSources notes newer sources; the entries of a replaced list go.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
 
 	"gopkg.in/yaml.v3"
 )
@@ -21,6 +22,50 @@ func (c *Config) Resolved() []byte {
 		panic("config: " + err.Error())
 	}
 	return b.Bytes()
+}
+
+// Annotated is Resolved with the source of every value behind it as a comment.
+func (c *Config) Annotated() []byte {
+	var n yaml.Node
+	// As in Resolved.
+	if err := n.Encode(c); err != nil {
+		panic("config: " + err.Error())
+	}
+	c.annotate(&n, "")
+	var b bytes.Buffer
+	b.WriteString("# Every value of the run with where it came from, written by it; start it again with\n# --config on this file.\n")
+	enc := yaml.NewEncoder(&b)
+	enc.SetIndent(2)
+	if err := enc.Encode(&n); err != nil {
+		panic("config: " + err.Error())
+	}
+	return b.Bytes()
+}
+
+// annotate puts the sources of a section's values behind them.
+func (c *Config) annotate(section *yaml.Node, key string) {
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		k, v := section.Content[i], section.Content[i+1]
+		full := join(key, k.Value)
+		switch {
+		case v.Kind == yaml.MappingNode:
+			c.annotate(v, full)
+		case v.Kind == yaml.SequenceNode && v.Style&yaml.FlowStyle == 0 && len(v.Content) > 0:
+			k.LineComment = comment(c.sources[full])
+		default:
+			v.LineComment = comment(c.sources[full])
+		}
+	}
+}
+
+// comment is a source on one line, whatever a flag or the name of a file holds.
+func comment(s Source) string {
+	return "# " + strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, s.String())
 }
 
 // field finds the value of a dotted key; false where there is no such key.
@@ -47,8 +92,13 @@ func (c *Config) Value(key string) (string, bool) {
 	if !ok || v.Kind() == reflect.Struct {
 		return "", false
 	}
+	return flow(v.Interface())
+}
+
+// flow writes a scalar or a list as YAML on one line.
+func flow(v any) (string, bool) {
 	var n yaml.Node
-	if err := n.Encode(v.Interface()); err != nil {
+	if err := n.Encode(v); err != nil {
 		return "", false
 	}
 	n.Style = yaml.FlowStyle

@@ -1,7 +1,9 @@
 package config
 
 import (
+	"cmp"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -74,27 +76,38 @@ func walkType(t reflect.Type, section string, visit func(key string, t reflect.T
 // longestKey bounds the work of a suggestion.
 const longestKey = 100
 
-// nearest returns the known key that a misspelt one most likely meant, or "". A
-// key in the wrong section counts as one mistake.
+// nearest returns the known key that a misspelt one most likely meant, or "".
 func nearest(key string) string {
+	if near := suggestions(key, 1); near != nil {
+		return near[0]
+	}
+	return ""
+}
+
+// suggestions lists at most n known keys that a misspelt one may have meant, the
+// likeliest first. A key in the wrong section counts as one mistake.
+func suggestions(key string, n int) []string {
 	key = stripIndex(key)
 	if len(key) > longestKey {
-		return ""
+		return nil
 	}
-	best, bestDist := "", 1<<30
-	for _, cand := range allKeys() {
-		d := distance(key, cand)
-		if e := distance(lastPart(key), lastPart(cand)) + 1; e < d {
-			d = e
+	type candidate struct {
+		key  string
+		dist int
+	}
+	var near []candidate
+	most := max(2, len(lastPart(key))/3+1)
+	for _, k := range allKeys() {
+		if d := min(distance(key, k), distance(lastPart(key), lastPart(k))+1); d <= most {
+			near = append(near, candidate{k, d})
 		}
-		if d < bestDist {
-			best, bestDist = cand, d
-		}
 	}
-	if bestDist > max(2, len(lastPart(key))/3+1) {
-		return ""
+	slices.SortStableFunc(near, func(a, b candidate) int { return cmp.Compare(a.dist, b.dist) })
+	var out []string
+	for _, c := range near[:min(n, len(near))] {
+		out = append(out, c.key)
 	}
-	return best
+	return out
 }
 
 func lastPart(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }

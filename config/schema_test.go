@@ -153,15 +153,19 @@ func TestResolvedLoadsBack(t *testing.T) {
 			f := num("scale", 0, 10)
 			c.Optim.Groups = append(c.Optim.Groups, Group{Match: "g" + strings.NewReplacer("[", "", "]", "", "\\", "").Replace(text("match")), LRScale: &f})
 		}
-		again, err := Parse("resolved", c.Resolved(), nil)
-		if err != nil {
-			t.Fatalf("%v\n%s", err, c.Resolved())
-		}
-		if d := cmp.Diff(c, again, equal); d != "" {
-			t.Fatal(d)
-		}
-		if d := Diff(c, again); d != nil {
-			t.Fatal(d)
+		c.sources["name"] = Source{Flag: "name=" + text("flag") + "\n\x00\u2028"}
+		c.sources["optim.groups"] = Source{File: text("file"), Line: 7}
+		for _, resolved := range [][]byte{c.Resolved(), c.Annotated()} {
+			again, err := Parse("resolved", resolved, nil)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, resolved)
+			}
+			if d := cmp.Diff(c, again, equal); d != "" {
+				t.Fatal(d)
+			}
+			if d := Diff(c, again); d != nil {
+				t.Fatal(d)
+			}
 		}
 	})
 }
@@ -175,8 +179,10 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if _, err := Parse("again", c.Resolved(), nil); err != nil {
-			t.Fatalf("%v\n%s", err, c.Resolved())
+		for _, resolved := range [][]byte{c.Resolved(), c.Annotated()} {
+			if _, err := Parse("again", resolved, nil); err != nil {
+				t.Fatalf("%v\n%s", err, resolved)
+			}
 		}
 		var n yaml.Node
 		if err := yaml.Unmarshal(c.Resolved(), &n); err != nil {

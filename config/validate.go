@@ -91,22 +91,35 @@ func checkValue(v reflect.Value, key string, tag reflect.StructTag, fault func(k
 	}
 }
 
+// limits are the tags of a number's range, with what they say and mean.
+var limits = []struct {
+	tag, words string
+	holds      func(x, limit float64) bool
+}{
+	{"min", "at least", func(x, l float64) bool { return x >= l }},
+	{"above", "above", func(x, l float64) bool { return x > l }},
+	{"max", "at most", func(x, l float64) bool { return x <= l }},
+	{"below", "below", func(x, l float64) bool { return x < l }},
+}
+
 func checkNumber(x float64, key string, tag reflect.StructTag, fault func(key, format string, args ...any)) {
-	var rules []string
-	ok := true
-	rule := func(name, words string, holds func(limit float64) bool) {
-		if s := tag.Get(name); s != "" {
-			rules = append(rules, words+" "+s)
-			ok = ok && holds(number(s))
+	for _, l := range limits {
+		if s := tag.Get(l.tag); s != "" && !l.holds(x, number(s)) {
+			fault(key, "%s is %v; it must be %s", key, x, rangeOf(tag))
+			return
 		}
 	}
-	rule("min", "at least", func(l float64) bool { return x >= l })
-	rule("above", "above", func(l float64) bool { return x > l })
-	rule("max", "at most", func(l float64) bool { return x <= l })
-	rule("below", "below", func(l float64) bool { return x < l })
-	if !ok {
-		fault(key, "%s is %v; it must be %s", key, x, strings.Join(rules, " and "))
+}
+
+// rangeOf is the range of a number in words, "" where there is none.
+func rangeOf(tag reflect.StructTag) string {
+	var rules []string
+	for _, l := range limits {
+		if s := tag.Get(l.tag); s != "" {
+			rules = append(rules, l.words+" "+s)
+		}
 	}
+	return strings.Join(rules, " and ")
 }
 
 // number reads the limit in a tag; the schema's test covers all of them.
@@ -225,6 +238,9 @@ func (c *Config) checkOptim(fault func(key, format string, args ...any)) {
 func (c *Config) checkRun(fault func(key, format string, args ...any)) {
 	if (c.Train.Steps > 0) == (c.Train.Epochs > 0) {
 		fault("train.steps", "train.steps is %d and train.epochs is %d; set one of them and the other to 0", c.Train.Steps, c.Train.Epochs)
+	}
+	if c.Train.OnNaN == "skip" && (c.Optim.ClipNorm == 0 || c.Optim.Clip != "global") {
+		fault("train.on_nan", "train.on_nan is skip, which needs optim.clip_norm above 0 and optim.clip global: otherwise blocks update their parameters before the step is known to be good")
 	}
 	if c.Name == "" || strings.ContainsAny(c.Name, "/\\\n") {
 		fault("name", "name %q must be a word without slashes", c.Name)
