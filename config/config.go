@@ -248,6 +248,10 @@ type Train struct {
 	LogEvery        int `yaml:"log_every" min:"1" max:"1000000000"`        // steps
 	Keep            int `yaml:"keep" min:"1" max:"10000"`                  // checkpoints beside best and last
 
+	OnNaN       string `yaml:"on_nan" enum:"stop,skip"`
+	NaNLimit    int    `yaml:"nan_limit" min:"1" max:"1000000"` // skipped steps of the whole run
+	TensorBoard bool   `yaml:"tensorboard"`
+
 	WeightEMA float64 `yaml:"weight_ema" min:"0" below:"1"` // 0: none
 	Mixup     float64 `yaml:"mixup" min:"0" max:"100"`      // 0: none
 }
