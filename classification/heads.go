@@ -188,7 +188,7 @@ func (h *heads) Local(g *nn.Graph, j int, y manpp.Feature, prefix string) []manp
 
 // Final builds the network's head and its cross-entropy "ce".
 func (h *heads) Final(g *nn.Graph, feats map[int]manpp.Feature) []manpp.Loss {
-	return []manpp.Loss{h.crossEntropy(g, h.net.logits(g, h.model, feats), 1)}
+	return []manpp.Loss{h.crossEntropy(g, h.net.Logits(g, h.model, feats), 1)}
 }
 
 func (h *heads) crossEntropy(g *nn.Graph, logits *gorgonia.Node, weight float64) manpp.Loss {

@@ -37,7 +37,7 @@ func (s *Net) NewInference(m *manpp.Model, n, h, w int, input, arena *exec.Arena
 		return nil, err
 	}
 	g := nn.NewGraph(m.Store, nn.Eval)
-	inf.logits = s.logits(g, m, m.Features(g, g.Leaf("input", inf.Input)))
+	inf.logits = s.Logits(g, m, m.Features(g, g.Leaf("input", inf.Input)))
 	if g.Err() != nil {
 		return nil, fmt.Errorf("inference: %w", g.Err())
 	}

@@ -159,9 +159,9 @@ func (s *Net) Outputs(g *nn.Graph, feats map[int]manpp.Feature) *gorgonia.Node {
 	return g.FC(g.GlobalAvgPool(feats[last].Node), "fc", s.Classes, nn.FrameworkDefault)
 }
 
-// logits builds the final head of m's backbone: Outputs, or that of a vision
-// transformer.
-func (s *Net) logits(g *nn.Graph, m *manpp.Model, feats map[int]manpp.Feature) *gorgonia.Node {
+// Logits builds the final head of m's backbone on features by stage, Outputs or that
+// of a vision transformer, and returns logits [N,Classes].
+func (s *Net) Logits(g *nn.Graph, m *manpp.Model, feats map[int]manpp.Feature) *gorgonia.Node {
 	vit := m.Backbone.ViT
 	if vit == nil || g.Err() != nil {
 		return s.Outputs(g, feats)
