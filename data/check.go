@@ -8,13 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
-	"sort"
 	"strings"
 	"sync"
 
 	"manvision/data/augment"
 	"manvision/data/coco"
 	"manvision/data/labelmap"
+	"manvision/internal/finding"
 )
 
 // Findings of all kinds of data sets have one form.
@@ -60,17 +60,7 @@ type ClassCount struct {
 }
 
 // Errors counts findings of severity SeverityError.
-func (r *CheckReport) Errors() int { return countErrors(r.Findings) }
-
-func countErrors(findings []Finding) int {
-	n := 0
-	for _, f := range findings {
-		if f.Severity == SeverityError {
-			n += f.Count
-		}
-	}
-	return n
-}
+func (r *CheckReport) Errors() int { return finding.Count(r.Findings, finding.Error) }
 
 // CheckOptions set up CheckDetection and CheckClassification.
 type CheckOptions struct {
@@ -114,16 +104,10 @@ func CheckDetection(ctx context.Context, annotations, dir string, o CheckOptions
 func (c *checker) findings() []Finding {
 	var out []Finding
 	for _, f := range c.found {
+		f.Fix = fixes[f.Kind]
 		out = append(out, *f)
 	}
-	rank := map[Severity]int{SeverityError: 0, SeverityWarning: 1, SeverityNote: 2}
-	sort.Slice(out, func(i, j int) bool {
-		a, b := out[i], out[j]
-		if a.Severity != b.Severity {
-			return rank[a.Severity] < rank[b.Severity]
-		}
-		return a.Kind < b.Kind
-	})
+	finding.Sort(out)
 	return out
 }
 
@@ -160,6 +144,15 @@ func (c *checker) annotations(ds *coco.Dataset) {
 	r := c.report
 	for label := 0; label < ds.IDs.Len(); label++ {
 		r.Classes = append(r.Classes, ClassCount{Label: label, CategoryID: ds.IDs.CategoryID(label), Name: ds.IDs.Name(label)})
+	}
+	if n := ds.IDs.Len(); n > 0 {
+		least, most := r.Classes[0].CategoryID, r.Classes[0].CategoryID
+		for _, k := range r.Classes {
+			least, most = min(least, k.CategoryID), max(most, k.CategoryID)
+		}
+		if most-least+1 != n {
+			c.add(SeverityNote, "gaps in the category ids", fmt.Sprintf("%d categories have ids from %d to %d; they become labels 0 to %d", n, least, most, n-1))
+		}
 	}
 	names := map[string]int64{}
 	last := make([]int, len(r.Classes)) // 1 + index of the last image with the class

@@ -8,6 +8,7 @@ import (
 
 	"manvision/data/augment"
 	"manvision/data/classes"
+	"manvision/internal/finding"
 )
 
 // ClassReport is what CheckClassification found.
@@ -31,7 +32,7 @@ type ClassImages struct {
 }
 
 // Errors counts findings of severity SeverityError.
-func (r *ClassReport) Errors() int { return countErrors(r.Findings) }
+func (r *ClassReport) Errors() int { return finding.Count(r.Findings, finding.Error) }
 
 // CheckClassification opens every image of a set, which may have Problems, and
 // lists everything it finds at once: the set's problems, broken images, files that

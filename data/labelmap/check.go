@@ -7,28 +7,25 @@ import (
 	"image"
 	"os"
 	"runtime"
-	"sort"
 	"sync"
+
+	"manvision/internal/finding"
 )
 
 // Severity orders findings.
-type Severity string
+type Severity = finding.Severity
 
 // An error makes the data set unusable as it is; a warning changes what is
 // learnt; a note is worth knowing.
 const (
-	SeverityError   Severity = "error"
-	SeverityWarning Severity = "warning"
-	SeverityNote    Severity = "note"
+	SeverityError   = finding.Error
+	SeverityWarning = finding.Warning
+	SeverityNote    = finding.Note
 )
 
-// Finding is one kind of thing found in a data set.
-type Finding struct {
-	Severity Severity `json:"severity"`
-	Kind     string   `json:"kind"`
-	Count    int      `json:"count"`
-	Examples []string `json:"examples,omitempty"`
-}
+// Finding is one kind of thing found in a data set: Severity, Kind, Count, the first
+// Examples and what to do, Fix.
+type Finding = finding.Finding
 
 // Report is what [Check] found.
 type Report struct {
@@ -61,15 +58,7 @@ type ValueCount struct {
 }
 
 // Errors counts findings of severity SeverityError.
-func (r *Report) Errors() int {
-	n := 0
-	for _, f := range r.Findings {
-		if f.Severity == SeverityError {
-			n += f.Count
-		}
-	}
-	return n
-}
+func (r *Report) Errors() int { return finding.Count(r.Findings, finding.Error) }
 
 // CheckOptions set up [Check].
 type CheckOptions struct {
@@ -95,7 +84,7 @@ func Check(ctx context.Context, s *Set, o CheckOptions) (*Report, error) {
 	if o.Workers == 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	c := &checker{s: s, o: o, found: map[finding]*Finding{}, images: make([]int, len(s.Classes)), classes: make([]int64, len(s.Classes)),
+	c := &checker{s: s, o: o, found: map[kindOf]*Finding{}, images: make([]int, len(s.Classes)), classes: make([]int64, len(s.Classes)),
 		errs: make([][]*InputError, len(s.Pairs))}
 	work := make(chan int)
 	var wg sync.WaitGroup
@@ -124,7 +113,7 @@ feed:
 	return c.report(), nil
 }
 
-type finding struct {
+type kindOf struct {
 	severity Severity
 	kind     string
 }
@@ -133,7 +122,7 @@ type checker struct {
 	s *Set
 	o CheckOptions
 
-	found map[finding]*Finding
+	found map[kindOf]*Finding
 	errs  [][]*InputError // by pair
 
 	mu      sync.Mutex
@@ -213,7 +202,7 @@ func decode(path string) *InputError {
 }
 
 func (c *checker) add(s Severity, kind, example string) {
-	key := finding{s, kind}
+	key := kindOf{s, kind}
 	f := c.found[key]
 	if f == nil {
 		f = &Finding{Severity: s, Kind: kind}
@@ -266,13 +255,9 @@ func (c *checker) report() *Report {
 	if c.o.Warn != nil {
 		r.Findings = append(r.Findings, c.o.Warn(&c.values)...)
 	}
-	rank := map[Severity]int{SeverityError: 0, SeverityWarning: 1, SeverityNote: 2}
-	sort.Slice(r.Findings, func(i, j int) bool {
-		a, b := r.Findings[i], r.Findings[j]
-		if a.Severity != b.Severity {
-			return rank[a.Severity] < rank[b.Severity]
-		}
-		return a.Kind < b.Kind
-	})
+	for i := range r.Findings {
+		r.Findings[i].Fix = fixes[r.Findings[i].Kind]
+	}
+	finding.Sort(r.Findings)
 	return r
 }

@@ -12,6 +12,7 @@ import (
 	"manvision/data/classes"
 	"manvision/data/coco"
 	"manvision/data/labelmap"
+	"manvision/internal/finding"
 	"manvision/report"
 )
 
@@ -102,7 +103,9 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 			if err := r.print(); err != nil {
 				return err
 			}
-			printFindings(o.stdout, r.findings)
+			if err := finding.Write(o.stdout, r.findings); err != nil {
+				return err
+			}
 		}
 	}
 	if o.json != "" {
@@ -125,30 +128,8 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 type checked struct {
 	errors   int
 	json     any
-	findings []finding
+	findings []finding.Finding
 	print    func() error // the tables
-}
-
-// finding is one kind of thing found.
-type finding struct {
-	severity, kind string
-	count          int
-	examples       []string
-}
-
-func printFindings(w io.Writer, findings []finding) {
-	for _, f := range findings {
-		fmt.Fprintf(w, "%s: %s: %d\n", f.severity, f.kind, f.count)
-		for _, e := range f.examples {
-			fmt.Fprintf(w, "  %s\n", e)
-		}
-		if n := f.count - len(f.examples); n > 0 && len(f.examples) > 0 {
-			fmt.Fprintf(w, "  and %d more\n", n)
-		}
-	}
-	if len(findings) == 0 {
-		fmt.Fprintln(w, "no findings")
-	}
 }
 
 func checkBoxes(ctx context.Context, o *checkOptions, p part, step func()) (checked, error) {
@@ -156,11 +137,7 @@ func checkBoxes(ctx context.Context, o *checkOptions, p part, step func()) (chec
 	if err != nil {
 		return checked{}, err
 	}
-	c := checked{errors: r.Errors(), json: r, print: func() error { return printBoxes(o, p.name, r) }}
-	for _, f := range r.Findings {
-		c.findings = append(c.findings, finding{string(f.Severity), f.Kind, f.Count, f.Examples})
-	}
-	return c, nil
+	return checked{errors: r.Errors(), json: r, findings: r.Findings, print: func() error { return printBoxes(o, p.name, r) }}, nil
 }
 
 func printBoxes(o *checkOptions, name string, r *data.CheckReport) error {
@@ -189,11 +166,7 @@ func checkMaps(ctx context.Context, o *checkOptions, p part, step func()) (check
 	if err != nil {
 		return checked{}, err
 	}
-	c := checked{errors: r.Errors(), json: r, print: func() error { return printMaps(o, p.name, r) }}
-	for _, f := range r.Findings {
-		c.findings = append(c.findings, finding{string(f.Severity), f.Kind, f.Count, f.Examples})
-	}
-	return c, nil
+	return checked{errors: r.Errors(), json: r, findings: r.Findings, print: func() error { return printMaps(o, p.name, r) }}, nil
 }
 
 func printMaps(o *checkOptions, name string, r *labelmap.Report) error {

@@ -126,11 +126,7 @@ func checkClasses(ctx context.Context, o *checkOptions, p part, step func()) (ch
 	if err != nil {
 		return checked{}, err
 	}
-	c := checked{errors: r.Errors(), json: r, print: func() error { return printClasses(o, p.name, r) }}
-	for _, f := range r.Findings {
-		c.findings = append(c.findings, finding{string(f.Severity), f.Kind, f.Count, f.Examples})
-	}
-	return c, nil
+	return checked{errors: r.Errors(), json: r, findings: r.Findings, print: func() error { return printClasses(o, p.name, r) }}, nil
 }
 
 func printClasses(o *checkOptions, name string, r *data.ClassReport) error {
