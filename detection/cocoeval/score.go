@@ -13,6 +13,7 @@ type classScore struct {
 	precision  [numAreas][numThresholds]float64 // mean over the recall points
 	recall     [numAreas][numThresholds]float64 // at the last limit on detections
 	limited    [2][numThresholds]float64        // all areas, at the first two limits
+	points     [3][numRecalls]float64           // precision at each recall, all areas: IoU 0.50, 0.75, mean of 0.50:0.95
 }
 
 // score turns the matches of a class into precision and recall.
@@ -41,6 +42,9 @@ func (c *class) score(maxDets [3]int) classScore {
 			for t := range numThresholds {
 				s.precision[a][t] = meanPrecision(curves[t], s.objects[a])
 				s.recall[a][t] = float64(len(curves[t])) / float64(s.objects[a])
+			}
+			if a == 0 {
+				s.sample(&curves)
 			}
 		}
 	}
@@ -91,6 +95,29 @@ func (c *class) curves(order []ranked, a int, dst *[numThresholds][]float64) {
 				hits := len(dst[t]) + 1
 				dst[t] = append(dst[t], float64(hits)/(float64(hits+misses[t]+missesAll)+spacing))
 			}
+		}
+	}
+}
+
+// sample reads the curves of all areas, which meanPrecision has made monotone, at the
+// recall points.
+func (s *classScore) sample(curves *[numThresholds][]float64) {
+	for t, curve := range curves {
+		i := 0
+		for k, r := range recallPoints {
+			for i < len(curve) && float64(i+1)/float64(s.objects[0]) < r {
+				i++
+			}
+			if i == len(curve) {
+				break
+			}
+			switch t {
+			case 0:
+				s.points[0][k] = curve[i]
+			case at75:
+				s.points[1][k] = curve[i]
+			}
+			s.points[2][k] += curve[i] / numThresholds
 		}
 	}
 }

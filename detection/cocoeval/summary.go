@@ -3,6 +3,7 @@ package cocoeval
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -37,7 +38,22 @@ type Summary struct {
 
 	MaxDets  [3]int    `json:"max_dets"`
 	PerClass []ClassAP `json:"per_class"` // by label
+
+	// Curves are nil where there is no object.
+	Curves *Curves `json:"precision_recall,omitempty"`
 }
+
+// Curves hold the precision at the recalls 0, 0.01, … 1, whatever the object's size and
+// at the last limit on detections, as the mean over the classes that have objects. The
+// mean of a curve is the AP of that name.
+type Curves struct {
+	AP   []float64 `json:"AP"` // mean over IoU 0.50:0.05:0.95
+	AP50 []float64 `json:"AP50"`
+	AP75 []float64 `json:"AP75"`
+}
+
+// at75 is the position of 0.75 in thresholds.
+const at75 = 5
 
 // ClassAP holds one class's numbers, -1 where it has no object.
 type ClassAP struct {
@@ -52,6 +68,10 @@ type ClassAP struct {
 	AR100      float64 `json:"AR100"`
 	Objects    int     `json:"objects"`
 	Detections int     `json:"detections"` // after the limit per image
+
+	// Curve50 is the class's precision at IoU 0.50 and the recalls 0, 0.01, … 1; nil
+	// where it has no object. It is not written as JSON.
+	Curve50 []float64 `json:"-"`
 }
 
 // mean is a running mean that is -1 while it is empty.
@@ -94,7 +114,8 @@ func (e *Evaluator) summarize(scores []classScore) *Summary {
 	if n := e.skippedCategories; n > 0 {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d detections of unknown categories left out", n))
 	}
-	const at75 = 5 // position of 0.75 in thresholds
+	var curves [3][]float64 // as classScore.points
+	present := 0
 	for l := range scores {
 		c := &scores[l]
 		s.Objects += c.objects[0]
@@ -116,9 +137,27 @@ func (e *Evaluator) summarize(scores []classScore) *Summary {
 			var recall mean
 			recall.add(c.recall[0][:]...)
 			p.AP50, p.AP75, p.AR100 = c.precision[0][0], c.precision[0][at75], recall.value()
+			p.Curve50 = slices.Clone(c.points[0][:])
+			present++
+			for k := range curves {
+				if curves[k] == nil {
+					curves[k] = make([]float64, numRecalls)
+				}
+				for i, v := range c.points[k] {
+					curves[k][i] += v
+				}
+			}
 		}
 		p.AP, p.APs, p.APm, p.APl = classAP[0].value(), classAP[1].value(), classAP[2].value(), classAP[3].value()
 		s.PerClass[l] = p
+	}
+	for k := range curves {
+		for i := range curves[k] {
+			curves[k][i] /= float64(present)
+		}
+	}
+	if present > 0 {
+		s.Curves = &Curves{AP50: curves[0], AP75: curves[1], AP: curves[2]}
 	}
 	s.AP, s.APs, s.APm, s.APl = ap[0].value(), ap[1].value(), ap[2].value(), ap[3].value()
 	s.ARs, s.ARm, s.ARl = ar[1].value(), ar[2].value(), ar[3].value()
