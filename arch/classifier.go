@@ -27,6 +27,7 @@ type Classifier struct {
 	SkipBad bool
 	Skipped []data.Skip
 
+	net    *classification.Net
 	inf    *classification.Inference
 	canvas []float32
 	logits []float32
@@ -55,8 +56,8 @@ func (a Arch) classifier(dev device.Device, path string, side int) (*Classifier,
 	}
 	c := &Classifier{network: n, Names: a.Classes(), Short: short}
 	if err = n.check(Classification); err == nil {
-		net := &classification.Net{Classes: len(c.Names)}
-		c.inf, err = net.NewInference(n.model, 1, side, side, n.input, n.arena)
+		c.net = &classification.Net{Classes: len(c.Names)}
+		c.inf, err = c.net.NewInference(n.model, 1, side, side, n.input, n.arena)
 	}
 	var r *weights.Report
 	if err == nil {

@@ -34,6 +34,7 @@ type Detector struct {
 	Skipped []data.Skip
 
 	net            *detection.RetinaNet
+	how            detection.PostConfig
 	post           *detection.PostProcessor
 	sizes          *lru.Cache[[2]int, *detection.Inference]
 	canvas         []float32
@@ -66,7 +67,8 @@ func (a Arch) detector(dev device.Device, path string, score float64, noEps bool
 	d.IDs = coco.NewIDMap(categories)
 	d.net = &detection.RetinaNet{Classes: len(categories), Channels: 256, Convs: 4, Anchors: detection.TorchvisionAnchors(), Prior: 0.01, P6FromP5: true}
 	if err = n.check(Detection); err == nil {
-		d.post, err = detection.NewPostProcessor(detection.PostConfig{ScoreThreshold: score, TopK: 1000, NMSIoU: 0.5, MaxDetections: 300})
+		d.how = detection.PostConfig{ScoreThreshold: score, TopK: 1000, NMSIoU: 0.5, MaxDetections: 300}
+		d.post, err = detection.NewPostProcessor(d.how)
 	}
 	if err == nil { // declares the parameters
 		_, err = d.program(divisible, divisible)

@@ -34,8 +34,7 @@ const maxPrograms = 8
 // NewDetectionPredictor returns a predictor with the recipe's thresholds that works in the
 // given arenas (nil: own ones).
 func NewDetectionPredictor(d *Detector, input, arena *exec.Arena) (*DetectionPredictor, error) {
-	e := d.Config.Eval
-	post, err := detection.NewPostProcessor(detection.PostConfig{ScoreThreshold: e.ScoreThreshold, TopK: e.PreNMS, NMSIoU: e.NMSIoU, MaxDetections: e.MaxDetections})
+	post, err := detection.NewPostProcessor(d.PostConfig())
 	if err != nil {
 		return nil, err
 	}
@@ -50,6 +49,12 @@ func NewDetectionPredictor(d *Detector, input, arena *exec.Arena) (*DetectionPre
 		p.own = append(p.own, p.arena)
 	}
 	return p, nil
+}
+
+// PostConfig is how the recipe's eval makes detections of raw outputs.
+func (d *Detector) PostConfig() detection.PostConfig {
+	e := d.Config.Eval
+	return detection.PostConfig{ScoreThreshold: e.ScoreThreshold, TopK: e.PreNMS, NMSIoU: e.NMSIoU, MaxDetections: e.MaxDetections}
 }
 
 // Program returns the program for images [n,h,w,3].
