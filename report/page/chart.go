@@ -28,8 +28,9 @@ type chart struct {
 	title  string
 	x, y   string // what the axes measure
 	series []report.Series
-	// ordered says that the series are parts in order, such as blocks.
-	ordered bool
+	// parts, where it is not 0, says that the series are the first of that many parts in
+	// order, such as blocks, and coloured so.
+	parts int
 	// smooth draws a running mean over the faint curve where there are many points.
 	smooth bool
 	// logY draws a logarithmic axis where all values are positive and span a factor
@@ -89,11 +90,11 @@ func (c chart) draw(id string) *drawn {
 	writeGrid(&b, xs, ys, c.x)
 	for i, s := range series {
 		col, dash := distinct(i)
-		if c.ordered {
-			col, dash = ordered(i, len(series)), ""
+		if c.parts > 0 {
+			col, dash = ordered(i, c.parts), ""
 		}
 		e := legendEntry{Name: s.Name, Style: col.style(), Dash: dash}
-		if c.ordered && len(series) > 8 {
+		if c.parts > 8 {
 			e.Short = fmt.Sprint(i + 1)
 		}
 		d.Legend = append(d.Legend, e)
@@ -178,9 +179,12 @@ func writeGrid(b *strings.Builder, xs, ys axis, name string) {
 			left, chartWidth-right, y, y, left-6, y, short(v))
 	}
 	for _, v := range xs.ticks(5) {
-		x := px(xs.at(v))
-		fmt.Fprintf(b, `<line class="grid" x1="%s" x2="%s" y1="%g" y2="%g"/><text class="tick" x="%s" y="%g" text-anchor="middle">%s</text>`,
-			x, x, top, chartHeight-bottom+4, x, chartHeight-bottom+18, short(v))
+		x, word, anchor := px(xs.at(v)), short(v), "middle"
+		if xs.at(v)+4*float64(len(word)) > chartWidth {
+			anchor = "end"
+		}
+		fmt.Fprintf(b, `<line class="grid" x1="%s" x2="%s" y1="%g" y2="%g"/><text class="tick" x="%s" y="%g" text-anchor="%s">%s</text>`,
+			x, x, top, chartHeight-bottom+4, x, chartHeight-bottom+18, anchor, word)
 	}
 	fmt.Fprintf(b, `<line class="axis" x1="%g" x2="%g" y1="%g" y2="%g"/><text class="tick" x="%g" y="%g" text-anchor="end">%s</text>`,
 		left, chartWidth-right, chartHeight-bottom, chartHeight-bottom, chartWidth-right, chartHeight-4, html.EscapeString(name))

@@ -103,12 +103,12 @@ func sections(runs []*Run) []section {
 			s.Title = "Blocks of " + r.Label
 		}
 		if blocks := r.blockSeries(func(l *Line) []float64 { return l.Blocks }); len(blocks) > 1 {
-			put(&s, chart{title: "Loss of every block", x: "step", y: "loss", ordered: true, logY: true, series: blocks})
+			put(&s, chart{title: "Loss of every block", x: "step", y: "loss", parts: len(blocks), logY: true, series: blocks})
 			if scales := r.blockSeries(func(l *Line) []float64 { return l.Scales }); moved(scales) {
-				put(&s, chart{title: "Fusion scalar s", x: "step", y: "s", ordered: true, series: scales})
+				put(&s, chart{title: "Fusion scalar s", x: "step", y: "s", parts: len(blocks), series: scales})
 			}
 			if distances := r.blockSeries(func(l *Line) []float64 { return l.Distances }); moved(distances) {
-				put(&s, chart{title: "Distance of local block and EMA", x: "step", y: "‖LB−EMA‖", ordered: true, logY: true, series: distances})
+				put(&s, chart{title: "Distance of local block and EMA", x: "step", y: "‖LB−EMA‖", parts: len(blocks), logY: true, series: distances})
 			}
 		}
 		if len(s.Charts) > 0 {

@@ -89,7 +89,7 @@ func Render(title string, runs []*Run) ([]byte, error) {
 	}
 	c.PR, c.Classes = prCharts(runs, details), classTableOf(runs, details)
 	for _, r := range runs {
-		g, err := r.galleries()
+		g, err := show(r.Galleries)
 		if err != nil {
 			return nil, err
 		}

@@ -10,12 +10,15 @@ import (
 	"image/png"
 
 	"github.com/disintegration/imaging"
+
+	"manvision/report"
 )
 
 // Gallery is a row of pictures under a heading.
 type Gallery struct {
 	Title    string
-	About    string // how they were chosen
+	About    string          // how they were chosen
+	Legend   []report.Swatch // of colours in the pictures; nil: none
 	Pictures []Picture
 }
 
@@ -74,13 +77,18 @@ type shownPicture struct {
 
 type shownGallery struct {
 	Title, About string
+	Legend       []legendEntry
 	Pictures     []shownPicture
 }
 
-func (r *Run) galleries() ([]shownGallery, error) {
+func show(galleries []Gallery) ([]shownGallery, error) {
 	var out []shownGallery
-	for _, g := range r.Galleries {
+	for _, g := range galleries {
 		s := shownGallery{Title: g.Title, About: g.About}
+		for _, w := range g.Legend {
+			hex := fmt.Sprintf("#%02x%02x%02x", w.Colour.R, w.Colour.G, w.Colour.B)
+			s.Legend = append(s.Legend, legendEntry{Name: w.Text, Style: colour{hex, hex}.style()})
+		}
 		for _, p := range g.Pictures {
 			sp := shownPicture{Title: p.Title, Note: p.Note}
 			for _, v := range p.Views {

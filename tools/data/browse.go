@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"image"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/disintegration/imaging"
@@ -14,12 +16,14 @@ import (
 	"manvision/data"
 	"manvision/data/augment"
 	"manvision/data/coco"
+	"manvision/internal/cli"
 	"manvision/report"
+	"manvision/report/page"
 )
 
 type browseOptions struct {
 	location
-	out                  string
+	out, html            string
 	count, columns, cell int
 	step                 int64
 	seed                 uint64
@@ -38,17 +42,19 @@ type browseOptions struct {
 func newBrowseCmd(runF func(context.Context, *browseOptions) error) *cobra.Command {
 	o := &browseOptions{}
 	cmd := &cobra.Command{
-		Use:   "browse [DIR] --out SHEET.png",
-		Short: "Draw a contact sheet of images and targets as the network sees them",
+		Use:   "browse [DIR] --out SHEET.png --html PAGE.html",
+		Short: "Draw a contact sheet or a page of images and targets as the network sees them",
 		Long: `Send images through the loader, resized, scaled, cut, mirrored, colour-jittered and
 normalised as for training, turn them back into pictures with their boxes and names
-or beside their label maps or under their class, and write them as one PNG. Images with
+or beside their label maps or under their class, and write them as one PNG (--out), as
+one HTML page that needs no other file (--html), or both. Images with
 one class each are drawn as squares from their middle unless --crop is given; those of
 CIFAR, STL-10 and SVHN at their own size unless --short is.
 
 ` + layouts,
 		Example: `  data browse datasets/coco --split val2017 --out sheet.png
   data browse runs/shapes --split train --out sheet.png --count 40 --flip 0.5 --jitter 0.4
+  data browse runs/shapes --split train --html page.html --flip 0.5 --photometric
   data browse datasets/cityscapes --split train --out sheet.png --count 6 --scale 0.5,2 --crop 512,512`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -61,7 +67,8 @@ CIFAR, STL-10 and SVHN at their own size unless --short is.
 		},
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.out, "out", "", "PNG file to write (required)")
+	f.StringVar(&o.out, "out", "", "PNG `file` to write: a contact sheet")
+	f.StringVar(&o.html, "html", "", "HTML `file` to write: a page of the images and how each was prepared")
 	o.location.flags(cmd)
 	f.IntVar(&o.count, "count", 24, "images, 1 to 1000")
 	f.IntVar(&o.columns, "columns", 0, "columns; 0: about as many as rows")
@@ -84,8 +91,8 @@ CIFAR, STL-10 and SVHN at their own size unless --short is.
 
 func runBrowse(ctx context.Context, o *browseOptions) error {
 	switch {
-	case o.out == "":
-		return usagef("--out is missing: the PNG file to write")
+	case o.out == "" && o.html == "":
+		return usagef("--out or --html is missing: the PNG or the HTML file to write")
 	case o.count < 1 || o.count > 1000:
 		return usagef("--count %d must be 1 to 1000", o.count)
 	case o.columns < 0 || o.cell < 16 || o.cell > 4096:
@@ -120,6 +127,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	}
 	step, done := newBar(o.stderr, o.count, "drawing")
 	var tiles []report.Tile
+	var how []string
 	for range min(o.count, src.Len()) {
 		if ctx.Err() != nil {
 			return errors.New("interrupted")
@@ -129,6 +137,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 			return err
 		}
 		tile, err := drawTile(b, recipe, src, o.cell)
+		how = append(how, prepared(&b.Samples[0]))
 		l.Recycle(b)
 		if err != nil {
 			return err
@@ -137,22 +146,14 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 		step()
 	}
 	done()
-	cell := o.cell
-	if parts[0].maps != nil {
-		cell *= 2 // a picture and its label map
-	}
-	sheet, err := report.ContactSheet(tiles, o.columns, cell)
-	if err != nil {
-		return err
-	}
-	if err := report.SavePNG(o.out, report.Legend(sheet, src.legend())); err != nil {
+	if err := o.write(tiles, how, src); err != nil {
 		return err
 	}
 	st := l.Stats()
 	for _, s := range st.Skipped {
 		fmt.Fprintln(o.stderr, "skipped:", s.Err)
 	}
-	fmt.Fprintf(o.stdout, "%s: %d images", o.out, len(tiles))
+	fmt.Fprintf(o.stdout, "%s: %d images", strings.Trim(o.out+" "+o.html, " "), len(tiles))
 	if _, ok := src.(*boxTargets); ok {
 		fmt.Fprintf(o.stdout, ", %d boxes", st.Boxes)
 	}
@@ -161,6 +162,51 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	}
 	fmt.Fprintln(o.stdout)
 	return nil
+}
+
+// write leaves the sheet, the page, or both; how tells of each tile how it was prepared.
+func (o *browseOptions) write(tiles []report.Tile, how []string, src targets) error {
+	if o.out != "" {
+		cell := o.cell
+		if _, ok := src.(*mapTargets); ok {
+			cell *= 2 // a picture and its label map
+		}
+		sheet, err := report.ContactSheet(tiles, o.columns, cell)
+		if err != nil {
+			return err
+		}
+		if err := report.SavePNG(o.out, report.Legend(sheet, src.legend())); err != nil {
+			return err
+		}
+	}
+	if o.html == "" {
+		return nil
+	}
+	g := page.Gallery{Title: fmt.Sprintf("%d images as the network sees them", len(tiles)), Legend: src.legend()}
+	for i, t := range tiles {
+		g.Pictures = append(g.Pictures, page.Picture{Title: t.Title, Note: how[i], Views: []page.View{{Image: t.Image}}})
+	}
+	b, err := page.Album(strings.TrimSpace("Samples of "+o.dir+" "+o.split), []page.Gallery{g})
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(o.html), 0o755); err != nil {
+		return err
+	}
+	return cli.ReplaceFile(o.html, b)
+}
+
+// prepared tells what became of an image on its way to the network.
+func prepared(s *data.Sample) string {
+	across, down := fmt.Sprintf("%.2f", s.ScaleX), fmt.Sprintf("%.2f", s.ScaleY)
+	text := fmt.Sprintf("%dx%d, scaled by %s", s.Width, s.Height, across)
+	if across != down {
+		text += fmt.Sprintf(" across and %s down", down)
+	}
+	if s.CropX != 0 || s.CropY != 0 {
+		text += fmt.Sprintf(", cut from %d,%d", s.CropX, s.CropY)
+	}
+	return text
 }
 
 // recipe is how the flags prepare images.

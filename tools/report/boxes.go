@@ -199,7 +199,7 @@ func showBoxes(from []scored[detected], score float64) ([]page.Picture, error) {
 		found := above(d.found, score)
 		right, missed, extra := match(d.truth, found)
 		out = append(out, page.Picture{Title: filepath.Base(d.file),
-			Note:  fmt.Sprintf("F1 %.2f: %d of %d objects found, %d boxes of nothing", e.score, right, right+missed, extra),
+			Note:  fmt.Sprintf("F1 %.2f: %d of %d objects found, false boxes: %d", e.score, right, right+missed, extra),
 			Views: []page.View{{Title: "ground truth", Image: drawn(img, d.truth)}, {Title: "prediction", Image: drawn(img, found)}}})
 	}
 	return out, nil

@@ -56,7 +56,11 @@ func (s *sight) labels(ctx context.Context, p *train.SegmentationPredictor) erro
 	if err != nil {
 		return err
 	}
-	s.add("ranked by the mean IoU of the classes that an image has", worst, best)
+	var legend []report.Swatch
+	for i, c := range report.Palette(classes) {
+		legend = append(legend, report.Swatch{Colour: c, Text: classes[i].Name})
+	}
+	s.add("ranked by the mean IoU of the classes that an image has", worst, best, legend...)
 	return nil
 }
 

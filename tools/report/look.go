@@ -9,6 +9,7 @@ import (
 
 	"manvision/config"
 	"manvision/data"
+	"manvision/report"
 	"manvision/report/page"
 	"manvision/train"
 )
@@ -141,10 +142,11 @@ func (o *options) progress(total int) func() {
 	}
 }
 
-// add shows the worst and the best of candidates; worst may be empty.
-func (s *sight) add(measure string, worst, best []page.Picture) {
+// add shows the worst and the best of candidates, of which there may be none.
+func (s *sight) add(measure string, worst, best []page.Picture, legend ...report.Swatch) {
 	for _, g := range []page.Gallery{{Title: "Worst images", Pictures: worst}, {Title: "Best images", Pictures: best}} {
 		if len(g.Pictures) > 0 {
+			g.Legend = legend
 			g.About = s.from + "; " + measure
 			s.run.Galleries = append(s.run.Galleries, g)
 		}
