@@ -112,11 +112,19 @@ func WriteJSON(path string, out io.Writer, v any) error {
 
 // ReplaceFile writes a file in one step: a failure leaves the old one.
 func ReplaceFile(path string, b []byte) error {
+	return ReplaceWith(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// ReplaceWith is ReplaceFile of what write writes.
+func ReplaceWith(path string, write func(w io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = f.Write(b)
+	err = write(f)
 	if err == nil {
 		err = f.Chmod(0o644)
 	}
