@@ -100,3 +100,51 @@ func requests(t *testing.T, path string) []string {
 	}
 	return out
 }
+
+// probe asks a page, once loaded, whether all of it is as wide as the window, and works
+// its controls: the cursor by keyboard, a curve's switch.
+const probe = `<script>addEventListener('load', function () {
+	var chart = document.querySelector('figure.chart'), svg = chart.querySelector('.plot svg'), tip = chart.querySelector('.tip');
+	var before = tip.hidden;
+	svg.dispatchEvent(new KeyboardEvent('keydown', {key: 'End'}));
+	var last = tip.textContent;
+	svg.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home'}));
+	var first = tip.textContent;
+	chart.querySelector('.legend button').click();
+	document.title = JSON.stringify({Wide: document.documentElement.scrollWidth - innerWidth, Before: before, After: tip.hidden, First: first, Last: last,
+		Off: svg.querySelectorAll('g.off').length, Without: tip.textContent});
+})</script>`
+
+// On a narrow window nothing reaches over the edge, and the controls work.
+func TestPhone(t *testing.T) {
+	a, b := open(t, synthetic(t, "first", 60, 16)), open(t, synthetic(t, "second", 30, 2))
+	text := render(t, a, b)
+	// Only the page's own script may run on it: the probe needs that rule gone.
+	text = regexp.MustCompile(`<meta http-equiv="Content-Security-Policy"[^>]*>`).ReplaceAllString(text, "")
+	text = strings.Replace(text, "</body>", probe+"</body>", 1)
+	file := filepath.Join(t.TempDir(), "report.html")
+	if err := os.WriteFile(file, []byte(text), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	dom, _ := browser(t, file, "--window-size=500,900")
+	_, rest, _ := strings.Cut(dom, "<title>")
+	title, _, _ := strings.Cut(rest, "</title>")
+	var got struct {
+		Wide, Off            int
+		Before, After        bool
+		First, Last, Without string
+	}
+	if err := json.Unmarshal([]byte(title), &got); err != nil {
+		t.Fatalf("%v: %q", err, title)
+	}
+	if got.Wide > 0 {
+		t.Errorf("%d pixels wider than the window", got.Wide)
+	}
+	// The synthetic loss is 3/sqrt(i): 3 at step 10, and of the longer run 0.3873 at step 600.
+	if !got.Before || got.After || got.First != "10first3second3" || got.Last != "600first0.3873" {
+		t.Errorf("cursor: %+v", got)
+	}
+	if got.Off != 1 || got.Without != "10second3" {
+		t.Errorf("a curve switched off: %+v", got)
+	}
+}
