@@ -112,6 +112,11 @@ func (c chart) draw(id string) *drawn {
 	}
 	b.WriteString(`<line class="cursor" y1="10" y2="234" x1="-9" x2="-9"/></svg>`)
 	d.SVG = template.HTML(b.String())
+	if c.parts > 8 { // the cursor has no room for more
+		for i := range series {
+			series[i].Name = d.Legend[i].Short
+		}
+	}
 	d.Data = cursorData(series, xs, ys)
 	return d
 }

@@ -190,6 +190,7 @@ func amount(images, objects int) string {
 // memoryBar is a row of the memory chart: parts, each a share of the longest row.
 type memoryBar struct {
 	Run, Name, Total string
+	First            bool // of its run
 	Parts            []memoryPart
 }
 
@@ -250,7 +251,7 @@ func memoryOf(runs []*Run) *memory {
 			continue
 		}
 		use := r.Result.Memory
-		plan := memoryBar{Run: r.Label, Name: "planned", Total: size(use.Planned)}
+		plan := memoryBar{Run: r.Label, Name: "planned", Total: size(use.Planned), First: true}
 		if o := r.Result.Outline; o != nil {
 			var at int64
 			for i, k := range kinds {
@@ -267,8 +268,8 @@ func memoryOf(runs []*Run) *memory {
 			v    int64
 		}{{"allocated", use.Allocated}, {"resident", use.Resident}} {
 			if measured.v > 0 {
-				m.Bars = append(m.Bars, memoryBar{r.Label, measured.name, size(measured.v),
-					[]memoryPart{{grey, "0", share(measured.v, longest), measured.name + " at most: " + size(measured.v)}}})
+				m.Bars = append(m.Bars, memoryBar{Run: r.Label, Name: measured.name, Total: size(measured.v),
+					Parts: []memoryPart{{grey, "0", share(measured.v, longest), measured.name + " at most: " + size(measured.v)}}})
 			}
 		}
 	}

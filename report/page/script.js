@@ -57,7 +57,8 @@
       var head = document.createElement('strong');
       head.textContent = text(best);
       tip.appendChild(head);
-      rows.slice(0, 16).forEach(function (r) {
+      tip.classList.toggle('many', rows.length > 8);
+      rows.slice(0, 24).forEach(function (r) {
         var row = document.createElement('div'), name = document.createElement('span'), value = document.createElement('b');
         var mark = document.createElement('i');
         mark.style.background = getComputedStyle(groups[r.i]).getPropertyValue('--c');
@@ -68,9 +69,9 @@
         row.appendChild(value);
         tip.appendChild(row);
       });
-      if (rows.length > 16) {
+      if (rows.length > 24) {
         var more = document.createElement('div');
-        more.textContent = '… ' + (rows.length - 16) + ' more';
+        more.textContent = '… ' + (rows.length - 24) + ' more';
         tip.appendChild(more);
       }
       tip.hidden = false;
