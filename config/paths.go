@@ -72,6 +72,7 @@ func (c *Config) CheckPaths() error {
 		look("model.pretrained", c.Model.Pretrained, false)
 	}
 	if c.Data.Format != "shapes" {
+		before := len(faults)
 		if c.Data.Root == "" {
 			return errors.Join(append(faults, &Error{c.sources["data.root"], "data.root is empty; set it to the data set's folder (--set data.root=FOLDER)"})...)
 		}
@@ -81,7 +82,8 @@ func (c *Config) CheckPaths() error {
 		} else if _, err := os.Stat(c.Data.Root); err != nil {
 			look("data.root", c.Data.Root, true)
 		}
-		if faults == nil && c.Data.Format == "imagenet" {
+		rootFound := len(faults) == before
+		if rootFound && c.Data.Format == "imagenet" {
 			k := c.Data.Classification
 			for _, p := range []struct{ key, file string }{{"ground_truth", k.GroundTruth}, {"ids", k.IDs}, {"names", k.Names}} {
 				if p.file != "" {
@@ -89,7 +91,7 @@ func (c *Config) CheckPaths() error {
 				}
 			}
 		}
-		if faults == nil {
+		if rootFound {
 			for _, p := range []struct {
 				key string
 				Split

@@ -33,7 +33,7 @@ var fixes = map[string]string{
 	string(classes.BadSize):                       "fetch the file again: it is cut off or of another data set",
 	string(classes.BadCount):                      "fetch the files again: they do not belong together",
 	string(classes.BadLabel):                      "fetch the file again, or look whether data.format names the right data set",
-	string(classes.BadNames):                      "correct the file of class names",
+	string(classes.BadNames):                      "correct what names the classes, as the message says",
 	string(classes.Missing):                       "look whether data.root and the split name the right folder, or fetch what is missing",
 	string(classes.Ambiguous):                     "keep one of the files",
 	string(classes.EmptyClass):                    "add images of the class, or take its folder away",

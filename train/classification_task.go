@@ -24,38 +24,10 @@ type classificationTask struct{}
 func (classificationTask) Prepare(context.Context, *config.Config, func(string)) error { return nil }
 
 // Open implements Task: the split is a *ClassSplit.
-func (classificationTask) Open(cfg *config.Config, val bool) (Split, error) {
-	d, s := cfg.Data, cfg.Data.Train
-	if val {
-		s = d.Val
-	}
-	var set *classes.Set
-	var err error
-	switch d.Format {
-	case "cifar10", "cifar100":
-		if set, err = cifar.Open(d.Root, s.Split, cifar.Options{Coarse: d.Classification.Coarse}); err == nil {
-			err = checkCIFAR(cfg, set)
-		}
-	case "svhn":
-		set, err = svhn.Open(d.Root, s.Split)
-	case "stl":
-		set, err = stl.Open(d.Root, s.Split)
-	case "imagenet":
-		o := imagenet.Options{AllowEmpty: val}
-		for _, p := range []struct {
-			to   *string
-			file string
-			read bool
-		}{{&o.Names, d.Classification.Names, true}, {&o.GroundTruth, d.Classification.GroundTruth, val}, {&o.IDs, d.Classification.IDs, val}} {
-			if p.read && p.file != "" {
-				*p.to = d.Path(p.file)
-			}
-		}
-		set, err = imagenet.Open(d.Root, s.Split, o)
-	case "folders":
-		set, err = classFolders(d, val)
-	default:
-		err = fmt.Errorf("data.format %q has no classified images", d.Format)
+func (t classificationTask) Open(cfg *config.Config, val bool) (Split, error) {
+	set, err := t.scan(cfg, val)
+	if err == nil {
+		err = set.Err()
 	}
 	if err != nil {
 		return nil, err
@@ -67,23 +39,61 @@ func (classificationTask) Open(cfg *config.Config, val bool) (Split, error) {
 	return &ClassSplit{src}, nil
 }
 
+// scan lists the images of a split, whose Problems may be what is wrong with it.
+func (classificationTask) scan(cfg *config.Config, val bool) (*classes.Set, error) {
+	d, s := cfg.Data, cfg.Data.Train
+	if val {
+		s = d.Val
+	}
+	switch d.Format {
+	case "cifar10", "cifar100":
+		set, err := cifar.Open(d.Root, s.Split, cifar.Options{Coarse: d.Classification.Coarse})
+		if err == nil {
+			err = checkCIFAR(cfg, set)
+		}
+		return set, err
+	case "svhn":
+		return svhn.Open(d.Root, s.Split)
+	case "stl":
+		return stl.Open(d.Root, s.Split)
+	case "imagenet":
+		o := imagenet.Options{AllowEmpty: val}
+		for _, p := range []struct {
+			to   *string
+			file string
+			read bool
+		}{{&o.Names, d.Classification.Names, true}, {&o.GroundTruth, d.Classification.GroundTruth, val}, {&o.IDs, d.Classification.IDs, val}} {
+			if p.read && p.file != "" {
+				*p.to = d.Path(p.file)
+			}
+		}
+		return imagenet.Scan(d.Root, s.Split, o)
+	case "folders":
+		return classFolders(d, val), nil
+	}
+	return nil, fmt.Errorf("data.format %q has no classified images", d.Format)
+}
+
 // checkCIFAR reports data of the other CIFAR than the recipe names.
 func checkCIFAR(cfg *config.Config, set *classes.Set) error {
 	if want, _ := (classificationTask{}).CountClasses(cfg); len(set.Names) != want {
-		return fmt.Errorf("%s holds %d classes; data.format %s has %d", set.Source, len(set.Names), cfg.Data.Format, want)
+		return &classes.InputError{Path: set.Source, Offset: -1, Kind: classes.BadLabel, Problem: fmt.Sprintf("it holds %d classes; data.format %s has %d", len(set.Names), cfg.Data.Format, want)}
 	}
 	return nil
 }
 
 // classFolders lists the images of a recipe's class folders. Validation has the
-// classes of training.
-func classFolders(d config.Data, val bool) (*classes.Set, error) {
+// classes of training; that these are unusable is one of its problems.
+func classFolders(d config.Data, val bool) *classes.Set {
 	train := classes.ScanFolders(d.Path(d.Train.Images), classes.FolderOptions{})
-	if err := train.Err(); !val || err != nil {
-		return train, err
+	if !val {
+		return train
 	}
 	set := classes.ScanFolders(d.Path(d.Val.Images), classes.FolderOptions{Classes: train.Folders, AllowEmpty: true})
-	return set, set.Err()
+	if err := train.Err(); err != nil {
+		set.Problems = append([]*classes.InputError{{Path: train.Source, Offset: -1, Kind: classes.BadNames, Problem: "the training images, whose classes these have: " + err.Error(), Err: err}}, set.Problems...)
+	}
+	return set
 }
 
 // normal is how pixels are normalised.

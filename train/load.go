@@ -21,17 +21,10 @@ func (n *Network) LoadPretrained(path string) (*weights.Report, []string, error)
 		return nil, nil, err
 	}
 	defer file.Close()
-	var body, want []weights.Tensor
-	for _, t := range n.inference() {
-		want = append(want, t)
-		if strings.HasPrefix(t.Name, n.Model.Prefix) && !(n.Model.Prefix == "" && isHead(t.Name)) {
-			body = append(body, t)
-		}
+	r, err := n.fit(path, file)
+	if err != nil {
+		return nil, nil, err
 	}
-	if err := file.Fit(body).Require(n.Config.Model.PretrainedShare); err != nil {
-		return nil, nil, fmt.Errorf("%s: the backbone's %w", path, err)
-	}
-	r := file.Fit(want)
 	if err := file.Fill(r, func(t weights.Tensor) error { return setVar(n.Store, t.Name, t) }); err != nil {
 		return r, nil, err
 	}
@@ -42,6 +35,37 @@ func (n *Network) LoadPretrained(path string) (*weights.Report, []string, error)
 	}
 	notes, err := otherNormalisation(n.Config, path, file, r.Source)
 	return r, notes, err
+}
+
+// FitPretrained returns what LoadPretrained would, and loads nothing.
+func (n *Network) FitPretrained(path string) (*weights.Report, []string, error) {
+	file, err := weights.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer file.Close()
+	r, err := n.fit(path, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	notes, err := otherNormalisation(n.Config, path, file, r.Source)
+	return r, notes, err
+}
+
+// fit compares a file with the variables that a prediction needs; too little of the
+// backbone is an error.
+func (n *Network) fit(path string, file *weights.File) (*weights.Report, error) {
+	var body, want []weights.Tensor
+	for _, t := range n.inference() {
+		want = append(want, t)
+		if strings.HasPrefix(t.Name, n.Model.Prefix) && !(n.Model.Prefix == "" && isHead(t.Name)) {
+			body = append(body, t)
+		}
+	}
+	if err := file.Fit(body).Require(n.Config.Model.PretrainedShare); err != nil {
+		return nil, fmt.Errorf("%s: the backbone's %w", path, err)
+	}
+	return file.Fit(want), nil
 }
 
 // inference lists the variables that a prediction needs.

@@ -187,7 +187,7 @@ func (r *run) open(ctx context.Context) error {
 	if err := r.initialise(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(cfg.Output, "config.yaml"), cfg.Resolved(), 0o666); err != nil {
+	if err := os.WriteFile(filepath.Join(cfg.Output, "config.yaml"), cfg.Annotated(), 0o666); err != nil {
 		return fmt.Errorf("resolved recipe: %w", err)
 	}
 	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1); err != nil {

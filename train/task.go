@@ -22,6 +22,10 @@ type Task interface {
 	// Open reads the training or the validation split of a recipe's data. The latter
 	// holds the targets as written, for evaluation.
 	Open(cfg *config.Config, val bool) (Split, error)
+	// Check looks at every annotation and image of the training or the validation split
+	// and lists everything it finds at once, with fixes. The error is for what stops the
+	// look itself, such as a cancelled context.
+	Check(ctx context.Context, cfg *config.Config, val bool, o data.CheckOptions) ([]data.Finding, error)
 	// Loader is how images are prepared: for training, with augmentation, or not.
 	// Batch, order and memory are the caller's.
 	Loader(cfg *config.Config, augmented bool) data.LoaderConfig

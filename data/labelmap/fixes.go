@@ -1,5 +1,8 @@
 package labelmap
 
+// Remedy says what to do about findings of a kind, "" where it knows nothing.
+func Remedy(kind string) string { return fixes[kind] }
+
 // fixes says what to do about each kind of finding; of errors, whose own text has a
 // remedy where one file is special, what to do about all of them.
 var fixes = map[string]string{

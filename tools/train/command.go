@@ -26,6 +26,8 @@ type options struct {
 	plan     bool
 	planSize string
 	classes  int
+	checkup  bool
+	explain  string // key, "" for none
 	json     string // file, "-" for stdout, "" for none
 	profile  string // folder or .json file, "" for none
 	pprof    string // folder, "" for none
@@ -52,7 +54,8 @@ missed; 2 wrong usage, recipe or data.`,
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a --resume
   train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800
-  train --config configs/segmentation/cityscapes6.yaml --set data.root=cityscapes
+  train --config configs/segmentation/cityscapes6.yaml --set data.root=cityscapes --check
+  train --config configs/detection/coco128.yaml --explain optim.lr
   train --config configs/segmentation/deeplabv3_r50_manpp_k4.yaml --plan
   train --config configs/classification/cifar10_resnet32_manpp_k16.yaml --set data.root=cifar10`,
 		Args: cli.NoArgs,
@@ -72,7 +75,9 @@ missed; 2 wrong usage, recipe or data.`,
 	f.BoolVar(&o.plan, "plan", false, "print the memory plan, end to end beside the recipe's blocks, and stop")
 	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
 	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where neither the recipe nor its data tells it")
-	f.StringVar(&o.json, "json", "", "write the result or the plan as JSON to `file` (- for stdout, the rest goes to stderr)")
+	f.BoolVar(&o.checkup, "check", false, "look at recipe, data, labels, weights, memory, disk and machine, print every finding with its fix, and stop; exit status 1 if one is an error")
+	f.StringVar(&o.explain, "explain", "", "print the value of a `key` or of a section's keys, where it comes from, its meaning and range, and stop")
+	f.StringVar(&o.json, "json", "", "write the result, the plan, the findings or the explanation as JSON to `file` (- for stdout, the rest goes to stderr)")
 	f.StringVar(&o.profile, "profile", "", "time every kernel of five steps after the first two; `PATH` is a folder for ops.txt, ops.json and trace.json, or a .json file for the trace with the table in it")
 	f.StringVar(&o.pprof, "pprof", "", "write Go's own profiles of the run, cpu.pprof and heap.pprof, to this `folder`")
 	return cmd
@@ -93,6 +98,9 @@ func (o *options) check(cmd *cobra.Command) error {
 	}
 	if o.plan && (o.profile != "" || o.pprof != "") {
 		return cli.Usage("--plan trains nothing: leave out --profile and --pprof")
+	}
+	if (o.checkup || o.explain != "") && (o.plan || o.profile != "" || o.pprof != "") || o.checkup && o.explain != "" {
+		return cli.Usage("--check and --explain train nothing: leave out --plan, --profile and --pprof, and one of them")
 	}
 	if o.plan && o.resume {
 		return cli.Usage("--plan trains nothing: leave out --resume")
@@ -134,9 +142,15 @@ func (o *options) resumeLine() string {
 }
 
 func run(ctx context.Context, o *options) error {
+	if o.checkup {
+		return runCheck(ctx, o)
+	}
 	cfg, err := o.recipe()
 	if err != nil {
 		return err
+	}
+	if o.explain != "" {
+		return runExplain(o, cfg)
 	}
 	if o.plan {
 		return runPlan(o, cfg)
