@@ -62,6 +62,9 @@ func Classifier(m *manpp.Model, net *classification.Net, info Info, o Options) (
 	w, outs, err := walk(m.Store, o, func(g *nn.Graph, images *gorgonia.Node) []*gorgonia.Node {
 		return []*gorgonia.Node{net.Logits(g, m, m.Features(g, images))}
 	})
+	if err != nil && m.Backbone.ViT != nil {
+		return nil, fmt.Errorf("%w; a vision transformer looks at images of the size that it was trained with", err)
+	}
 	if err != nil {
 		return nil, err
 	}

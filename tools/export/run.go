@@ -17,8 +17,8 @@ import (
 )
 
 func run(ctx context.Context, o *options) error {
-	if st, err := os.Stat(o.out); err == nil && st.IsDir() {
-		return cli.Usage("--out %s is a folder; name a file", o.out)
+	if st, err := os.Stat(o.out); err == nil && !st.Mode().IsRegular() {
+		return cli.Usage("--out %s is a folder or a device; name a file", o.out)
 	}
 	if st, err := os.Stat(filepath.Dir(o.out)); err != nil || !st.IsDir() {
 		return cli.Usage("--out %s: there is no folder %s", o.out, filepath.Dir(o.out))
