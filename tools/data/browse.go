@@ -125,7 +125,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	if err := l.SeekStep(o.step); err != nil {
 		return usageError{err}
 	}
-	step, done := newBar(o.stderr, o.count, "drawing")
+	step, done := cli.NewBar(o.stderr, o.count, "drawing")
 	var tiles []report.Tile
 	var how []string
 	for range min(o.count, src.Len()) {

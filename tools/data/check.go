@@ -12,6 +12,7 @@ import (
 	"manvision/data/classes"
 	"manvision/data/coco"
 	"manvision/data/labelmap"
+	"manvision/internal/cli"
 	"manvision/internal/finding"
 	"manvision/report"
 )
@@ -75,7 +76,7 @@ func runCheck(ctx context.Context, o *checkOptions) error {
 	var reports []any
 	failed := 0
 	for _, p := range parts {
-		step, done := newBar(o.stderr, -1, "checking "+p.name)
+		step, done := cli.NewBar(o.stderr, -1, "checking "+p.name)
 		var r checked
 		switch {
 		case p.set != nil:

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"manvision/data/shapes"
+	"manvision/internal/cli"
 	"manvision/report"
 )
 
@@ -69,7 +70,7 @@ func runShapes(ctx context.Context, o *shapesOptions) error {
 	if o.train < 1 || o.val < 0 || min(h, w) < 32 || max(h, w) > 4096 {
 		return usagef("need at least 1 image, --val 0 or more and a size from 32 to 4096; got %d, %d, %dx%d", o.train, o.val, h, w)
 	}
-	step, done := newBar(o.stderr, o.train+o.val, "drawing")
+	step, done := cli.NewBar(o.stderr, o.train+o.val, "drawing")
 	start := time.Now()
 	train, val, err := shapes.Write(ctx, o.out, shapes.Options{
 		Train: o.train, Val: o.val, Height: h, Width: w, Seed: o.seed, PNG: o.png, Labels: o.labels, Overwrite: o.force, Progress: step,
@@ -98,7 +99,7 @@ func runShapes(ctx context.Context, o *shapesOptions) error {
 }
 
 func addLabels(ctx context.Context, o *shapesOptions) error {
-	step, done := newBar(o.stderr, -1, "drawing")
+	step, done := cli.NewBar(o.stderr, -1, "drawing")
 	n := 0
 	var mu sync.Mutex
 	err := shapes.AddLabels(ctx, o.out, func() {
