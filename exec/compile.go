@@ -82,6 +82,7 @@ type step struct {
 	scratch *span
 	skip    *bool
 	derived *Derived // what the step computes, if that is all
+	post    bool
 	name    string
 }
 

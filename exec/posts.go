@@ -60,7 +60,8 @@ func (c *compiler) posts() error {
 		if err := c.step(s.op, s.in, s.out, s.skip); err != nil {
 			return fmt.Errorf("%s: %w", s.name, err)
 		}
-		c.steps[len(c.steps)-1].name = s.name
+		added := c.steps[len(c.steps)-1]
+		added.name, added.post = s.name, true
 		return nil
 	}
 	for _, s := range after[-1] {

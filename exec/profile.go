@@ -40,6 +40,9 @@ func (p *Program) runProfiled() error {
 		if s.derived != nil {
 			s.derived.seen = s.derived.state()
 		}
+		if err := p.check(i); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ type Program struct {
 	boundGen int
 	timings  []timing // one a step while the program is profiled, else nil
 	run      func() error
+	guard    []*value // see Guard
+	guardAt  int
+	scalar   [1]float64
 }
 
 // Bytes is the peak working memory of a run: activations, gradients and kernels'
@@ -123,7 +126,7 @@ func (p *Program) runSteps() error {
 	if p.timings != nil {
 		return p.runProfiled()
 	}
-	for _, s := range p.steps {
+	for i, s := range p.steps {
 		if !s.due() {
 			continue
 		}
@@ -132,6 +135,9 @@ func (p *Program) runSteps() error {
 		}
 		if s.derived != nil {
 			s.derived.seen = s.derived.state()
+		}
+		if err := p.check(i); err != nil {
+			return err
 		}
 	}
 	return nil

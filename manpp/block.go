@@ -160,6 +160,9 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arena, keep...); err != nil {
 			return nil, err
 		}
+		if err := b.Program.Guard(losses...); err != nil {
+			return nil, err
+		}
 		s.Blocks = append(s.Blocks, b)
 		in, source = out, b.output
 	}

@@ -212,7 +212,8 @@ func (o *Optimizer) skips(skip map[string]bool) {
 
 // finish clips and updates after block j of the step's last part, where its gradients
 // were kept for that; of all blocks after the last one unless blocks are clipped by
-// themselves. It returns the norm before clipping, 0 if there is nothing to clip.
+// themselves. It returns the norm before clipping, 0 if there is nothing to clip; where
+// that is NaN or infinite nothing is updated.
 func (o *Optimizer) finish(j int, last bool) (norm float64, err error) {
 	switch {
 	case len(o.grads) == 0:
@@ -248,11 +249,7 @@ func (o *Optimizer) finish(j int, last bool) (norm float64, err error) {
 	parts := float64(o.Hyper.Parts())
 	norm = math.Sqrt(sum[0]) / parts
 	if math.IsNaN(norm) || math.IsInf(norm, 0) {
-		whose := "gradient"
-		if o.clipsBlocks() {
-			whose = fmt.Sprintf("gradient of block %d", j+1)
-		}
-		return norm, fmt.Errorf("the norm of the %s is %v: the run diverged; lower the learning rate or lengthen the warm-up", whose, norm)
+		return norm, nil
 	}
 	o.host[device.HyperClip] = optim.ClipScale(norm, o.Hyper.ClipNorm) / parts
 	if err := o.hyper.Upload(o.host); err != nil {

@@ -1,6 +1,7 @@
 package manpp
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"time"
@@ -142,7 +143,7 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 		if err := b.begin(out, detail && last); err != nil {
 			return err
 		}
-		if err := b.Program.Run(); err != nil {
+		if err := b.Program.Run(); err != nil && !errors.Is(err, exec.ErrNotFinite) {
 			return err
 		}
 		if err := b.read(out, detail && last, part); err != nil {
@@ -150,12 +151,19 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 		}
 		out.Time += time.Since(start)
 		if math.IsNaN(out.Loss) || math.IsInf(out.Loss, 0) {
-			return fmt.Errorf("step %d: the loss of block %d is %v: the run diverged; lower the learning rate (now %g) or lengthen the warm-up", step, j+1, out.Loss, r.LR)
+			return &NotFinite{Step: step, Part: part, Block: j, Of: "loss", Value: out.Loss, LR: r.LR}
 		}
 		if last {
 			norm, err := t.Opt.finish(j, j == len(s.Blocks)-1)
 			if err != nil {
 				return fmt.Errorf("step %d: %w", step, err)
+			}
+			if math.IsNaN(norm) || math.IsInf(norm, 0) {
+				bad := &NotFinite{Step: step, Part: part, Block: -1, Of: "gradient", Value: norm, LR: r.LR}
+				if t.Opt.clipsBlocks() {
+					bad.Block = j
+				}
+				return bad
 			}
 			r.GradNorm = math.Hypot(r.GradNorm, norm)
 		}

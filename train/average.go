@@ -110,14 +110,3 @@ func (a *average) restore(path string, optimizer []weights.Tensor) error {
 	}
 	return a.swapOut()
 }
-
-// hasAverage reports whether a checkpoint holds an average and not the weights in
-// training.
-func hasAverage(optimizer []weights.Tensor) bool {
-	for _, t := range optimizer {
-		if strings.HasPrefix(t.Name, averaged) {
-			return true
-		}
-	}
-	return false
-}

@@ -4,12 +4,15 @@ import (
 	"bufio"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 
 	"manvision/manpp"
+	"manvision/report/tensorboard"
+	"manvision/weights"
 )
 
 // record is one line of a run's log.
@@ -27,6 +30,10 @@ type record struct {
 	Memory    int64     `json:"memory"`    // resident bytes
 	Seconds   float64   `json:"seconds"`   // since this process started training
 	BlockTime []float64 `json:"block_seconds"`
+	// BlockMemory is the planned working memory of every block in bytes.
+	BlockMemory []int64 `json:"block_memory"`
+	// Skipped counts the steps that train.on_nan skip left out so far.
+	Skipped int `json:"skipped_steps"`
 }
 
 func (r *record) fill(s *manpp.StepReport) {
@@ -42,18 +49,30 @@ func (r *record) fill(s *manpp.StepReport) {
 	}
 }
 
-// logs writes records as JSON lines and CSV. Lines of steps after from, left by a
-// run that went on beyond its last checkpoint, are dropped first.
+// Names of the logs in a run's output folder.
+const (
+	logJSON     = "log.jsonl"
+	logCSV      = "log.csv"
+	metricsJSON = "metrics.jsonl"
+)
+
+// logs writes records as JSON lines, as CSV and, if asked for, for TensorBoard. Lines
+// of steps after from, left by a run that went on beyond its last checkpoint, are
+// dropped first.
 type logs struct {
-	json, csv *os.File
-	blocks    int
+	json, csv, metrics *os.File
+	board              *tensorboard.Writer // nil: none
 }
 
-func openLogs(dir string, from int64, blocks int) (*logs, error) {
-	l := &logs{blocks: blocks}
-	var err error
+func openLogs(dir string, from int64, blocks int, board bool) (_ *logs, err error) {
+	l := &logs{}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
 	keepJSON := func(line string) bool {
-		var r record
+		var r struct{ Step int64 }
 		return json.Unmarshal([]byte(line), &r) == nil && r.Step <= from
 	}
 	keepCSV := func(line string) bool {
@@ -61,11 +80,14 @@ func openLogs(dir string, from int64, blocks int) (*logs, error) {
 		step, err := strconv.ParseInt(first, 10, 64)
 		return err == nil && step <= from || first == "step"
 	}
-	if l.json, err = reopen(filepath.Join(dir, "log.jsonl"), keepJSON, from > 0); err != nil {
-		return nil, err
-	}
-	if l.csv, err = reopen(filepath.Join(dir, "log.csv"), keepCSV, from > 0); err != nil {
-		return nil, err
+	for _, f := range []struct {
+		to   **os.File
+		name string
+		keep func(string) bool
+	}{{&l.json, logJSON, keepJSON}, {&l.csv, logCSV, keepCSV}, {&l.metrics, metricsJSON, keepJSON}} {
+		if *f.to, err = reopen(filepath.Join(dir, f.name), f.keep, from > 0); err != nil {
+			return nil, err
+		}
 	}
 	if st, err := l.csv.Stat(); err == nil && st.Size() == 0 {
 		head := []string{"step", "epoch", "loss", "lr", "grad_norm", "images_per_second", "data_wait", "memory", "seconds"}
@@ -77,28 +99,36 @@ func openLogs(dir string, from int64, blocks int) (*logs, error) {
 		}
 		fmt.Fprintln(l.csv, strings.Join(head, ","))
 	}
-	return l, nil
+	if board {
+		l.board, err = tensorboard.Create(filepath.Join(dir, boardFolder), from)
+	}
+	return l, err
 }
 
-// reopen opens a log for appending with only the lines that keep accepts.
+// reopen opens a log for appending with only the lines that keep accepts. A crash
+// leaves the old or the new lines.
 func reopen(path string, keep func(string) bool, resume bool) (*os.File, error) {
-	var lines []string
+	fail := func(err error) (*os.File, error) { return nil, fmt.Errorf("log: %w", err) }
+	var lines strings.Builder
 	if f, err := os.Open(path); err == nil && resume {
 		sc := bufio.NewScanner(f)
 		sc.Buffer(nil, 1<<20)
 		for sc.Scan() {
 			if keep(sc.Text()) {
-				lines = append(lines, sc.Text())
+				lines.WriteString(sc.Text() + "\n")
 			}
 		}
 		f.Close()
 	}
-	f, err := os.Create(path)
-	if err != nil {
-		return nil, fmt.Errorf("log: %w", err)
+	if err := weights.ReplaceFile(path, func(w io.Writer) error {
+		_, err := io.WriteString(w, lines.String())
+		return err
+	}); err != nil {
+		return fail(err)
 	}
-	for _, line := range lines {
-		fmt.Fprintln(f, line)
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return fail(err)
 	}
 	return f, nil
 }
@@ -124,26 +154,34 @@ func (l *logs) write(r *record) error {
 	if _, err := fmt.Fprintln(l.csv, strings.Join(cells, ",")); err != nil {
 		return fmt.Errorf("log: %w", err)
 	}
+	if l.board != nil {
+		return l.board.Add(r.Step, scalars(r))
+	}
 	return nil
 }
 
 func (l *logs) close() {
-	l.json.Close()
-	l.csv.Close()
+	for _, f := range []*os.File{l.json, l.csv, l.metrics} {
+		if f != nil {
+			f.Close()
+		}
+	}
+	if l.board != nil {
+		l.board.Close()
+	}
 }
 
-// appendMetrics adds an evaluation's numbers to metrics.jsonl.
-func (r *run) appendMetrics() error {
-	path := filepath.Join(r.cfg.Output, "metrics.jsonl")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+// evaluated adds an evaluation's numbers after a step.
+func (l *logs) evaluated(step int64, m weights.Metrics) error {
+	line, err := json.Marshal(map[string]any{"step": step, "metrics": m})
+	if err == nil {
+		_, err = l.metrics.Write(append(line, '\n'))
+	}
 	if err != nil {
 		return fmt.Errorf("metrics: %w", err)
 	}
-	defer f.Close()
-	line, err := json.Marshal(map[string]any{"step": r.step, "metrics": r.metrics})
-	if err != nil {
-		return fmt.Errorf("metrics: %w", err)
+	if l.board != nil {
+		return l.board.Add(step, evaluated(m))
 	}
-	_, err = f.Write(append(line, '\n'))
-	return err
+	return nil
 }

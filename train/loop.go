@@ -2,9 +2,10 @@ package train
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"path/filepath"
 	"time"
 
@@ -22,8 +23,11 @@ import (
 type Options struct {
 	// Open makes the device with a number of threads.
 	Open func(threads int) (device.Device, error)
-	// Resume goes on from the last checkpoint in the recipe's output folder.
-	Resume bool
+	// Resume goes on from the last checkpoint in the recipe's output folder, as Policy
+	// ("" is strict) says. With ResumeAuto a folder without one is no error: the run
+	// starts.
+	Resume, ResumeAuto bool
+	Policy             ResumePolicy
 	// Begin is told what is going to run once everything has been checked and
 	// planned, before the first step, and returns what shows the steps (nil:
 	// nothing). A run that fails before has met bad input.
@@ -35,6 +39,8 @@ type Options struct {
 	StopAfter int64
 	// Profile records some of the steps; nil records none and costs nothing.
 	Profile *profile.Recorder
+	// tamper may change a batch before a step (from 0) sees it, for tests.
+	tamper func(step int64, b *data.Batch)
 }
 
 // Result is how a run ended.
@@ -77,17 +83,21 @@ type run struct {
 	pred    Predictor
 	average *average // nil: the run has none
 	folder  *weights.Folder
+	data    *dataIdentity
 	logs    *logs
-	skip    map[string]bool
-	report  manpp.StepReport
-	record  record
-	step    int64
-	total   int64
-	metrics weights.Metrics // of the evaluation after this step, not yet saved
-	score   *float64
-	summary *Summary
-	saved   int64 // step of the last checkpoint, -1 for none
-	path    string
+	// statistics undoes skipped steps; nil where a bad step ends the run.
+	statistics *statistics
+	skipped    int // steps
+	skip       map[string]bool
+	report     manpp.StepReport
+	record     record
+	step       int64
+	total      int64
+	metrics    weights.Metrics // of the evaluation after this step, not yet saved
+	score      *float64
+	summary    *Summary
+	saved      int64 // step of the last checkpoint, -1 for none
+	path       string
 
 	progress *progress.Progress
 	resident int64 // bytes before the first allocation
@@ -177,40 +187,45 @@ func (r *run) open(ctx context.Context) error {
 	if err = r.pred.Warm(r.val); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(cfg.Output, 0o777); err != nil {
-		return fmt.Errorf("output folder: %w", err)
-	}
-	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, "checkpoints"), cfg.Train.Keep); err != nil {
+	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, checkpointFolder), cfg.Train.Keep); err != nil {
 		return err
 	}
+	r.data = identify(r.source)
 	r.resident = resident.Baseline()
 	if err := r.initialise(); err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(cfg.Output, "config.yaml"), cfg.Annotated(), 0o666); err != nil {
+	if cfg.Train.OnNaN == "skip" {
+		r.statistics = newStatistics(r.model.Net().Store)
+	}
+	if err := weights.ReplaceFile(filepath.Join(cfg.Output, "config.yaml"), func(w io.Writer) error {
+		_, err := w.Write(cfg.Annotated())
+		return err
+	}); err != nil {
 		return fmt.Errorf("resolved recipe: %w", err)
 	}
-	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1); err != nil {
+	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1, cfg.Train.TensorBoard); err != nil {
 		return err
 	}
 	return r.loader.SeekStep(r.step * int64(cfg.Train.Accumulate))
 }
 
+// checkpointFolder is where checkpoints lie in a run's output.
+const checkpointFolder = "checkpoints"
+
 // initialise sets all variables: from the last checkpoint, from a pretrained
 // backbone, or drawn.
 func (r *run) initialise() error {
 	last, found := r.folder.Last()
-	if r.o.Resume {
-		if !found {
-			return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, "checkpoints"))
-		}
-		var err error
-		if r.step, r.average, err = r.model.Net().resume(r.tr, last, r.o.Say); err != nil {
-			return err
-		}
-		r.saved, r.path = r.step, last
-		r.o.Say(fmt.Sprintf("resumed after step %d from %s", r.step, last))
-		return nil
+	switch {
+	case r.o.ResumeAuto && r.o.Policy == ResumeWeights:
+		return errors.New("resume policy weights begins anew each time and cannot be automatic")
+	case (r.o.Resume || r.o.ResumeAuto) && found:
+		return r.resume(last)
+	case r.o.ResumeAuto:
+		r.o.Say(fmt.Sprintf("nothing to resume in %s: starting", r.cfg.Output))
+	case r.o.Resume:
+		return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, checkpointFolder))
 	}
 	if found {
 		return fmt.Errorf("%s holds checkpoints of an earlier run (last: %s); go on with --resume, or choose another output or remove the folder", r.cfg.Output, filepath.Base(last))
@@ -228,20 +243,30 @@ func (r *run) initialise() error {
 			r.o.Say("warning: " + note)
 		}
 	}
+	return r.startAverage()
+}
+
+// startAverage begins the weights' average, if the run has one, at their values.
+func (r *run) startAverage() (err error) {
 	if decay := r.cfg.Train.WeightEMA; decay > 0 {
-		var err error
 		r.average, err = newAverage(r.model.Net().Store, decay)
-		return err
 	}
-	return nil
+	return err
 }
 
 func (r *run) loop(ctx context.Context, start time.Time) error {
 	images := 0
 	mark, waited := time.Now(), r.loader.Stats().Wait
+	due := false // a line of the log, since its step was skipped
 	for r.step < r.total {
-		detail := (r.step+1)%int64(r.cfg.Train.LogEvery) == 0 || r.step+1 == r.total
+		detail := due || (r.step+1)%int64(r.cfg.Train.LogEvery) == 0 || r.step+1 == r.total
 		var epoch int64
+		skipping := false
+		if r.statistics != nil {
+			if err := r.statistics.keep(); err != nil {
+				return r.rescue(err)
+			}
+		}
 		r.o.Profile.Begin()
 		for part := range r.cfg.Train.Accumulate {
 			wait := r.o.Profile.Now()
@@ -250,24 +275,32 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 				return r.rescue(err)
 			}
 			r.o.Profile.Mark("loader", "wait for images", wait)
-			if err := r.train(b, part, detail); err != nil {
-				return r.rescue(err)
+			if !skipping { // the batches of a skipped step are passed over
+				if err := r.train(b, part, detail); err != nil {
+					if skipping = r.skipStep(err); !skipping {
+						return r.rescue(err)
+					}
+				}
 			}
 			images += len(b.Samples)
 			epoch = b.Epoch
 			r.loader.Recycle(b)
 		}
-		if r.average != nil {
+		if r.average != nil && !skipping {
 			if err := r.average.update(r.step); err != nil {
 				return r.rescue(err)
 			}
 		}
 		r.o.Profile.End()
 		r.step++
+		if due = detail && skipping; due {
+			detail = false // its losses are no numbers
+		}
 		if detail {
 			now := time.Now()
 			st := r.loader.Stats()
 			r.record.fill(&r.report)
+			r.record.Skipped = r.skipped
 			r.record.Step, r.record.Epoch = r.step, epoch
 			r.record.Images = float64(images) / now.Sub(mark).Seconds()
 			r.record.DataWait = float64(st.Wait-waited) / float64(now.Sub(mark))
@@ -278,7 +311,9 @@ func (r *run) loop(ctx context.Context, start time.Time) error {
 			}
 			images, mark, waited = 0, now, st.Wait
 		}
-		r.show()
+		if !skipping {
+			r.show()
+		}
 		stop := ctx.Err() != nil || r.o.StopAfter > 0 && r.step >= r.o.StopAfter
 		evalNow := r.cfg.Train.EvalEvery > 0 && r.step%int64(r.cfg.Train.EvalEvery) == 0 || r.step == r.total
 		if evalNow && !stop {
@@ -335,16 +370,23 @@ func (r *run) train(b *data.Batch, part int, detail bool) error {
 	if err := r.model.SetTargets(s.Heads, b, r.skip); err != nil {
 		return fmt.Errorf("targets of %s: %w", b.Samples[0].File, err)
 	}
+	if r.o.tamper != nil {
+		r.o.tamper(r.step, b)
+	}
 	if err := s.Input.Upload(b.Images); err != nil {
 		return err
 	}
 	r.o.Profile.Mark("training", "targets and images to the device", prepare)
 	if err := r.tr.RunPart(s, r.step, part, r.skip, detail, &r.report); err != nil {
-		names := make([]string, len(b.Samples))
-		for i, sample := range b.Samples {
-			names[i] = filepath.Base(sample.File)
+		var bad *manpp.NotFinite
+		if errors.As(err, &bad) {
+			return r.diverged(bad, s, b)
 		}
-		return fmt.Errorf("%w: images %v: %w", errDiverged, names, err)
+		return fmt.Errorf("%w: %w", errDiverged, err)
+	}
+	r.record.BlockMemory = r.record.BlockMemory[:0]
+	for _, b := range s.Blocks {
+		r.record.BlockMemory = append(r.record.BlockMemory, b.Program.Bytes())
 	}
 	return nil
 }
@@ -392,7 +434,7 @@ func (r *run) evaluate(ctx context.Context) error {
 	for _, w := range s.Warnings {
 		r.say("warning: " + w)
 	}
-	return r.appendMetrics()
+	return r.logs.evaluated(r.step, r.metrics)
 }
 
 // averaged calls do with the weights' average in their place, if the run has one.
@@ -417,6 +459,12 @@ func (r *run) save() error {
 		}
 		return err
 	})
+	if err == nil {
+		err = sound(c)
+	}
+	if err == nil {
+		err = r.describe(&c.Meta)
+	}
 	if err != nil {
 		return err
 	}
@@ -430,6 +478,16 @@ func (r *run) save() error {
 	r.path, r.saved = path, r.step
 	r.metrics, r.score = nil, nil
 	return nil
+}
+
+// describe adds what a resumed run compares and goes on with.
+func (r *run) describe(m *weights.Meta) (err error) {
+	if m.Schedule, err = json.Marshal(scheduleState{r.total}); err != nil {
+		return err
+	}
+	state, err := json.Marshal(runState{Threads: Threads(r.cfg), Skipped: r.skipped, Data: r.data})
+	m.Extra = map[string]json.RawMessage{"run": state}
+	return err
 }
 
 func (r *run) close() {

@@ -82,10 +82,10 @@ func TestWeightAverage(t *testing.T) {
 	if seen < 50 {
 		t.Errorf("%d variables averaged", seen)
 	}
-	if _, err := train("four", Options{Resume: true}); err == nil || !strings.Contains(err.Error(), "was trained with train.weight_ema") {
+	if _, err := train("four", Options{Resume: true}); err == nil || !strings.Contains(err.Error(), "train.weight_ema: 0.15 -> 0 (") {
 		t.Error(err)
 	}
-	if _, err := train("plain", Options{Resume: true}, decay); err == nil || !strings.Contains(err.Error(), "was trained without train.weight_ema") {
+	if _, err := train("plain", Options{Resume: true}, decay); err == nil || !strings.Contains(err.Error(), "train.weight_ema: 0 -> 0.15 (") {
 		t.Error(err)
 	}
 }

@@ -42,31 +42,9 @@ func (n *Network) checkpoint(tr *manpp.Trainer, step, epoch int64, metrics weigh
 	return c, nil
 }
 
-// resume puts a checkpoint's whole state back, says what was loaded, and returns the
-// steps done and the average of the weights if the recipe has one.
-func (n *Network) resume(tr *manpp.Trainer, path string, say func(string)) (int64, *average, error) {
-	c, err := weights.Load(path)
-	if err != nil {
-		return 0, nil, err
-	}
-	if err := c.Meta.Identity.CheckResume(path, n.Identity()); err != nil {
-		return 0, nil, err
-	}
-	if err := n.checkClasses(path, c.Meta.IDMap); err != nil {
-		return 0, nil, err
-	}
-	var sampler struct{ Seed uint64 }
-	if err := json.Unmarshal(c.Meta.Sampler, &sampler); err != nil {
-		return 0, nil, fmt.Errorf("%s: sampler state: %w", path, err)
-	}
-	if sampler.Seed != n.Config.Seed {
-		return 0, nil, fmt.Errorf("%s: was trained with seed %d, the recipe says %d: the order of the data would change; use --set seed=%d", path, sampler.Seed, n.Config.Seed, sampler.Seed)
-	}
-	r, err := n.setAll(path, append(append([]weights.Tensor{}, c.Params...), c.Buffers...), "")
-	if err != nil {
-		return 0, nil, err
-	}
-	say(fmt.Sprintf("%s:\n%s", path, r))
+// restore puts a checkpoint's optimizer state back, and returns the average of the
+// weights if the recipe has one; the weights themselves are in place.
+func (n *Network) restore(tr *manpp.Trainer, path string, c *weights.Checkpoint) (*average, error) {
 	stored := map[string]weights.Tensor{}
 	for _, t := range c.Optimizer {
 		stored[t.Name] = t
@@ -74,23 +52,20 @@ func (n *Network) resume(tr *manpp.Trainer, path string, say func(string)) (int6
 	for _, s := range tr.Opt.States() {
 		t, ok := stored[s.Name+"/"+s.Param]
 		if !ok || len(t.Data) != s.Tensor.Desc.Elems() {
-			return 0, nil, fmt.Errorf("%s: no optimizer state %s of %s: the optimizer changed; start anew with model.pretrained", path, s.Name, s.Param)
+			return nil, fmt.Errorf("%s: no optimizer state %s of %s: the optimizer changed; --resume-policy weights begins with a fresh one", path, s.Name, s.Param)
 		}
 		if err := s.Tensor.Upload(t.Data); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 	}
-	switch {
-	case n.Config.Train.WeightEMA > 0:
-		a, err := newAverage(n.Store, n.Config.Train.WeightEMA)
-		if err != nil {
-			return 0, nil, err
-		}
-		return c.Meta.Step, a, a.restore(path, c.Optimizer)
-	case hasAverage(c.Optimizer):
-		return 0, nil, fmt.Errorf("%s: was trained with train.weight_ema and holds the average; go on with the same value of it", path)
+	if n.Config.Train.WeightEMA == 0 {
+		return nil, nil
 	}
-	return c.Meta.Step, nil, nil
+	a, err := newAverage(n.Store, n.Config.Train.WeightEMA)
+	if err != nil {
+		return nil, err
+	}
+	return a, a.restore(path, c.Optimizer)
 }
 
 // checkClasses compares the classes that a checkpoint was trained on with the

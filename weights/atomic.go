@@ -78,6 +78,29 @@ func replace(outs []output) (err error) {
 	return nil
 }
 
+// ReplaceFile writes a file and flushes it to the disk in one step: a failure or a crash
+// leaves the old one.
+func ReplaceFile(path string, write func(w io.Writer) error) error {
+	return replace([]output{{path, write}})
+}
+
+// makeDir makes a folder and those above it, each of which survives a power cut.
+func makeDir(dir string) error {
+	if st, err := os.Stat(dir); err == nil && st.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o777); err != nil && !os.IsExist(err) {
+		return err
+	}
+	return syncDir(parent)
+}
+
 // syncDir makes renames in a folder survive a power cut.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)

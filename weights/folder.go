@@ -38,7 +38,7 @@ type saved struct {
 // newer ones first. A checkpoint that cannot be read is an error: it is neither
 // counted nor deleted in silence.
 func OpenFolder(dir string, keep int) (*Folder, error) {
-	if err := os.MkdirAll(dir, 0o777); err != nil {
+	if err := makeDir(dir); err != nil {
 		return nil, fmt.Errorf("checkpoint folder %s: %w", dir, cause(err))
 	}
 	if err := removePartials(dir); err != nil {
