@@ -13,6 +13,7 @@ import (
 	"manvision/device"
 	"manvision/device/cpu"
 	"manvision/internal/cli"
+	"manvision/train"
 )
 
 // options are the inputs of the command.
@@ -23,6 +24,9 @@ type options struct {
 	output   string
 	limit    string // memory, "" for none
 	resume   bool
+	auto     bool   // with resume: start where there is no checkpoint
+	policy   string // of resume
+	board    bool
 	plan     bool
 	planSize string
 	classes  int
@@ -53,12 +57,18 @@ missed; 2 wrong usage, recipe or data.`,
 		Example: `  train --config configs/detection/demo-shapes.yaml
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a
   train --config configs/detection/coco128.yaml --set data.root=coco --output runs/a --resume
+  train --config configs/detection/coco128.yaml --set optim.lr=0.0005 --output runs/a --resume --resume-policy lr
   train --config configs/detection/retinanet_r50_manpp_k4.yaml --plan --plan-size 2x608x800
   train --config configs/segmentation/cityscapes6.yaml --set data.root=cityscapes --check
   train --config configs/detection/coco128.yaml --explain optim.lr
   train --config configs/segmentation/deeplabv3_r50_manpp_k4.yaml --plan
   train --config configs/classification/cifar10_resnet32_manpp_k16.yaml --set data.root=cifar10`,
-		Args: cli.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 1 && args[0] == "auto" && o.resume { // a flag that may stand alone takes no word behind it
+				o.auto, args = true, nil
+			}
+			return cli.NoArgs(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := o.check(cmd); err != nil {
 				return err
@@ -71,7 +81,10 @@ missed; 2 wrong usage, recipe or data.`,
 	f.StringArrayVar(&o.sets, "set", nil, "change a `key=value` of the recipe, the value in YAML; may be repeated")
 	f.StringVar(&o.output, "output", "", "`folder` for everything the run leaves, instead of the recipe's")
 	f.StringVar(&o.limit, "memory-limit", "", "`amount` of memory, such as 8GiB, that a training step's plan must fit into: the fewest balanced blocks that do are taken (manpp.memory_limit)")
-	f.BoolVar(&o.resume, "resume", false, "go on from the last checkpoint in the output folder")
+	f.Var(&resumeFlag{o}, "resume", "go on from the last checkpoint in the output folder; --resume=auto starts where there is none")
+	f.Lookup("resume").NoOptDefVal = "last"
+	f.StringVar(&o.policy, "resume-policy", "strict", "what may differ from the checkpoint's settings: `strict` nothing that matters, lr the learning rate, its schedule and threads, weights all but the network (weights alone, from step 0)")
+	f.BoolVar(&o.board, "tensorboard", false, "also write the log for TensorBoard, into tensorboard/ of the output folder (train.tensorboard)")
 	f.BoolVar(&o.plan, "plan", false, "print the memory plan, end to end beside the recipe's blocks, and stop")
 	f.StringVar(&o.planSize, "plan-size", "", "with --plan: images x height x width, such as 2x608x800, instead of the recipe's largest")
 	f.IntVar(&o.classes, "classes", 80, "with --plan: number of classes where neither the recipe nor its data tells it")
@@ -81,6 +94,24 @@ missed; 2 wrong usage, recipe or data.`,
 	f.StringVar(&o.profile, "profile", "", "time every kernel of five steps after the first two; `PATH` is a folder for ops.txt, ops.json and trace.json, or a .json file for the trace with the table in it")
 	f.StringVar(&o.pprof, "pprof", "", "write Go's own profiles of the run, cpu.pprof and heap.pprof, to this `folder`")
 	return cmd
+}
+
+// resumeFlag is --resume, which may stand alone.
+type resumeFlag struct{ o *options }
+
+// String is the default for --help.
+func (f *resumeFlag) String() string { return "" }
+
+// Type names the value in --help.
+func (f *resumeFlag) Type() string { return "last|auto" }
+
+// Set reads the value, "last" where the flag stands alone.
+func (f *resumeFlag) Set(text string) error {
+	if text != "last" && text != "auto" {
+		return fmt.Errorf("is --resume or --resume=auto")
+	}
+	f.o.resume, f.o.auto = true, text == "auto"
+	return nil
 }
 
 func openCPU(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }
@@ -105,6 +136,16 @@ func (o *options) check(cmd *cobra.Command) error {
 	if o.plan && o.resume {
 		return cli.Usage("--plan trains nothing: leave out --resume")
 	}
+	policy, err := train.ParseResumePolicy(o.policy)
+	if err != nil {
+		return cli.Usage("--resume-policy: %v", err)
+	}
+	if !o.resume && cmd.Flags().Changed("resume-policy") {
+		return cli.Usage("--resume-policy goes with --resume")
+	}
+	if o.auto && policy == train.ResumeWeights {
+		return cli.Usage("--resume-policy weights begins anew each time: use --resume, without auto, once")
+	}
 	if o.classes < 1 {
 		return cli.Usage("--classes %d: need at least 1", o.classes)
 	}
@@ -122,6 +163,9 @@ func (o *options) recipe() (*config.Config, error) {
 		limit, _ := json.Marshal(o.limit)
 		sets = append(sets, "manpp.partition=balanced", "manpp.blocks=0", "manpp.cuts=[]", "manpp.stem=false", "manpp.published=main", "manpp.memory_limit="+string(limit))
 	}
+	if o.board {
+		sets = append(sets, "train.tensorboard=true")
+	}
 	cfg, err := config.Load(o.config, sets)
 	return cfg, cli.Input(err)
 }
@@ -137,6 +181,9 @@ func (o *options) resumeLine() string {
 	}
 	if o.limit != "" {
 		args = append(args, "--memory-limit", o.limit)
+	}
+	if o.board {
+		args = append(args, "--tensorboard")
 	}
 	return cli.Quote(append(args, "--resume"))
 }

@@ -32,7 +32,7 @@ func TestFlags(t *testing.T) {
 	if got.config != "c.yaml" || len(got.sets) != 2 || got.sets[0] != "a.b=1,2" || got.output != "runs/x" || got.limit != "8GiB" || !got.plan || got.planSize != "2x608x800" || got.classes != 3 || got.json != "-" || got.resume {
 		t.Errorf("%+v", got)
 	}
-	for _, line := range []string{"", "--config c --classes 3", "--config c --plan --resume", "--config c --plan --classes 0", "--config c extra", "--config c --plan --profile d", "--config c --plan --pprof d", "--nope"} {
+	for _, line := range []string{"", "--config c --classes 3", "--config c --plan --resume", "--config c --plan --classes 0", "--config c extra", "--config c --plan --profile d", "--config c --plan --pprof d", "--config c --resume=x", "--config c --resume-policy lr", "--config c --resume --resume-policy x", "--config c --resume=auto --resume-policy weights", "--config c auto", "--nope"} {
 		if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.Wrong {
 			t.Errorf("%q: exit %d", line, code)
 		}

@@ -49,7 +49,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 	var outline *train.Outline
 	var broken error // the device's own failure
 	opts := train.Options{
-		Resume: o.resume,
+		Resume: o.resume, ResumeAuto: o.auto, Policy: train.ResumePolicy(o.policy),
 		Open: func(threads int) (device.Device, error) {
 			dev, err := o.open(threads)
 			broken = err
