@@ -33,7 +33,7 @@ func runCheck(ctx context.Context, o *options) error {
 	if err != nil {
 		r.Findings = append(preflight.Recipe(err), r.Machine.Environment()...)
 	} else {
-		opts := preflight.Options{Machine: r.Machine, Open: o.open, Resume: o.resume, Progress: func(split string) (step, done func()) {
+		opts := preflight.Options{Machine: r.Machine, Open: o.open, Resume: o.resume, ResumeAuto: o.auto, Progress: func(split string) (step, done func()) {
 			return cli.NewBar(o.streams.Err, -1, "looking at "+split)
 		}}
 		if r.Findings, err = preflight.Check(ctx, cfg, opts); err != nil {
