@@ -140,7 +140,6 @@ type Renderer struct {
 	file         []byte
 	src, in, hsv gocv.Mat
 	cut          gocv.Mat // a window that leaves the image
-	jpeg         jpegDecoder
 	png          pngDecoder
 	opened       bool // src holds the image to draw
 	// Times sums up over all images.
@@ -152,7 +151,7 @@ func NewRenderer(cfg Config) (*Renderer, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat(), cut: gocv.NewMat(), jpeg: newJPEGDecoder(), png: newPNGDecoder()}
+	r := &Renderer{cfg: cfg, src: gocv.NewMat(), in: gocv.NewMat(), hsv: gocv.NewMat(), cut: gocv.NewMat(), png: newPNGDecoder()}
 	r.scale, r.shift = cfg.coefficients()
 	return r, nil
 }
@@ -163,7 +162,6 @@ func (r *Renderer) Close() {
 	r.in.Close()
 	r.hsv.Close()
 	r.cut.Close()
-	r.jpeg.close()
 	r.png.close()
 }
 

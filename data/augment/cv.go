@@ -51,22 +51,6 @@ func decodeJPEG(m gocv.Mat, buf []byte, reduce int) (done bool, err error) {
 	return true, errors.New(C.GoString(&msg[0]))
 }
 
-// jpegDecoder keeps the memory of decoding baseline JPEGs; close frees it.
-type jpegDecoder struct{ s *C.mv_jpeg }
-
-func newJPEGDecoder() jpegDecoder { return jpegDecoder{C.mv_jpeg_new()} }
-
-func (d *jpegDecoder) close() {
-	C.mv_jpeg_free(d.s)
-	d.s = nil
-}
-
-// decode decodes a JPEG into m as stored, pixel for pixel as decodeJPEG does. It is
-// false for those that are left to that.
-func (d jpegDecoder) decode(m gocv.Mat, buf []byte) bool {
-	return d.s != nil && C.mv_decode_baseline(d.s, unsafe.Pointer(m.Ptr()), (*C.uchar)(unsafe.Pointer(&buf[0])), C.long(len(buf))) == 0
-}
-
 // pngDecoder keeps the memory of decodePNG; close frees it.
 type pngDecoder struct{ s *C.mv_png }
 

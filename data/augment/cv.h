@@ -16,15 +16,6 @@ int mv_decode(void *mat, const unsigned char *buf, long n, int flags, char *msg,
 // form it leaves to mv_decode (CMYK, YCCK).
 int mv_decode_jpeg(void *mat, const unsigned char *buf, long n, int reduce, char *msg, int msglen);
 
-// mv_jpeg is what decoding JPEGs keeps from file to file.
-typedef struct mv_jpeg mv_jpeg;
-mv_jpeg *mv_jpeg_new(void);
-void mv_jpeg_free(mv_jpeg *s);
-
-// mv_decode_baseline is mv_decode_jpeg at full size for the common form. 3: another
-// form, another machine, or something is wrong with it; mv_decode_jpeg knows.
-int mv_decode_baseline(mv_jpeg *s, void *mat, const unsigned char *buf, long n);
-
 // mv_png is what decoding PNGs keeps from file to file.
 typedef struct mv_png mv_png;
 mv_png *mv_png_new(void);

@@ -116,7 +116,7 @@ func inspect(path string, buf []byte, o DecodeOptions) (Header, error) {
 }
 
 // decode turns the file contents buf into BGR pixels in m.
-func decode(m *gocv.Mat, jpeg jpegDecoder, png pngDecoder, path string, buf []byte, o DecodeOptions) error {
+func decode(m *gocv.Mat, png pngDecoder, path string, buf []byte, o DecodeOptions) error {
 	bad := func(err error) error { return &ImageError{File: path, Bytes: int64(len(buf)), Err: err} }
 	h, err := inspect(path, buf, o)
 	if err != nil {
@@ -138,9 +138,6 @@ func decode(m *gocv.Mat, jpeg jpegDecoder, png pngDecoder, path string, buf []by
 		flags |= gocv.IMReadIgnoreOrientation
 	}
 	if h.Format == JPEG && (!o.ApplyOrientation || h.Orientation == 1) {
-		if reduce == 1 && jpeg.decode(*m, buf) {
-			return checkSize(m, o, h, reduce, bad)
-		}
 		done, err := decodeJPEG(*m, buf, reduce)
 		switch {
 		case err != nil:

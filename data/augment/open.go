@@ -62,7 +62,7 @@ func (r *Renderer) read(path string) error {
 
 func (r *Renderer) decode(name string, contents []byte, o DecodeOptions) error {
 	t := time.Now()
-	err := decode(&r.src, r.jpeg, r.png, name, contents, o)
+	err := decode(&r.src, r.png, name, contents, o)
 	r.Times.Decode += time.Since(t)
 	r.opened = err == nil
 	return err
