@@ -1,12 +1,10 @@
-// Package fetch downloads files over HTTP whose names end in the beginning of their
-// SHA-256, as PyTorch's model files do.
+// Package fetch downloads files over HTTP: those whose names end in the beginning of
+// their SHA-256, as PyTorch's model files do, and others by a sum that is given.
 package fetch
 
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -30,26 +28,48 @@ type Options struct {
 	Progress func(done, total int64)
 	// Client does the requests; nil: one that refuses redirects from https to http.
 	Client *http.Client
+	// Name is the file's name; "": what the URL ends in.
+	Name string
+	// Sum is what the contents are checked by; without one the file's name must end in
+	// the beginning of a SHA-256.
+	Sum Sum
+	// Typed says that a person gave the Sum, who may have been wrong: what was fetched
+	// is kept where the two differ.
+	Typed bool
+	// Unchecked accepts a file that nothing is known of.
+	Unchecked bool
 }
 
-// partial ends the names of files that are not complete.
-const partial = ".part"
+// partial ends the names of files that are not complete, version those of what the
+// server calls them.
+const (
+	partial = ".part"
+	version = ".part.version"
+)
 
 var hashed = regexp.MustCompile(`^[\w.-]*-([0-9a-f]{8,64})\.\w+$`)
 
 // File fetches url into the folder dir, which is made if missing, under the name that
-// the URL ends in, and returns its path. What is there of an earlier attempt is
-// continued; the file gets its name when it is whole and its SHA-256 begins as the name
-// says. A file that is there already is checked and kept; fetched is then false.
+// the URL ends in or o gives, and returns its path. What is there of an earlier attempt
+// is continued; the file gets its name when it is whole and its contents are those of
+// its sum. A file that is there already is checked and kept; fetched is then false. A
+// file without a sum is continued only if the server says that it is still the same
+// one, and one that is there is kept as it is.
 func File(ctx context.Context, url, dir string, o Options) (file string, fetched bool, err error) {
-	name := path.Base(url)
-	m := hashed.FindStringSubmatch(name)
-	if m == nil {
-		return "", false, fmt.Errorf("%s: the name does not end in a hash, as in resnet50-0676ba61.pth: its contents could not be checked", url)
+	name := o.Name
+	if name == "" {
+		name = path.Base(url)
+	}
+	if o.Sum == (Sum{}) {
+		if m := hashed.FindStringSubmatch(name); m != nil {
+			o.Sum = Sum{SHA256, m[1]}
+		} else if !o.Unchecked {
+			return "", false, fmt.Errorf("%s: the name does not end in a hash, as in resnet50-0676ba61.pth: its contents could not be checked", url)
+		}
 	}
 	file = filepath.Join(dir, name)
 	if _, err := os.Stat(file); err == nil {
-		if err := check(file, m[1]); err != nil {
+		if err := o.Sum.Check(file); err != nil {
 			return file, false, fmt.Errorf("%w; remove it to fetch it again", err)
 		}
 		return file, false, nil
@@ -57,30 +77,30 @@ func File(ctx context.Context, url, dir string, o Options) (file string, fetched
 	if err := os.MkdirAll(dir, 0o777); err != nil {
 		return file, false, err
 	}
-	if err := o.body(ctx, url, file+partial); err != nil {
+	if err := o.body(ctx, url, file); err != nil {
 		return file, false, err
 	}
-	if err := check(file+partial, m[1]); err != nil {
-		return file, false, errors.Join(fmt.Errorf("%s: %w; what was fetched is removed, try again", url, err), os.Remove(file+partial))
+	part := file + partial
+	if err := o.Sum.Check(part); err != nil && o.Typed {
+		return file, false, fmt.Errorf("%s: %w; if the sum that was given is right, remove %s and try again", url, err, part)
+	} else if err != nil {
+		return file, false, errors.Join(fmt.Errorf("%s: %w; what was fetched is removed, try again", url, err), forget(file))
 	}
-	return file, true, os.Rename(file+partial, file)
+	if err := os.Rename(part, file); err != nil {
+		return file, false, err
+	}
+	return file, true, forget(file)
 }
 
-// check compares the beginning of a file's SHA-256.
-func check(file, want string) error {
-	f, err := os.Open(file)
-	if err != nil {
-		return err
+// forget removes what is left of transfers of file.
+func forget(file string) error {
+	var all error
+	for _, end := range []string{partial, version} {
+		if err := os.Remove(file + end); !errors.Is(err, os.ErrNotExist) {
+			all = errors.Join(all, err)
+		}
 	}
-	defer f.Close()
-	h := sha256.New()
-	if _, err := io.Copy(h, f); err != nil {
-		return err
-	}
-	if sum := hex.EncodeToString(h.Sum(nil)); !strings.HasPrefix(sum, want) {
-		return fmt.Errorf("%s: its SHA-256 begins with %s, its name says %s", file, sum[:len(want)], want)
-	}
-	return nil
+	return all
 }
 
 func secure(req *http.Request, via []*http.Request) error {
@@ -93,8 +113,9 @@ func secure(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// body fetches all of url into file, which may hold the beginning.
-func (o Options) body(ctx context.Context, url, file string) (err error) {
+// body fetches all of url into file's partial one, which may hold the beginning.
+func (o Options) body(ctx context.Context, url, whole string) (err error) {
+	file := whole + partial
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := o.Stall
@@ -113,7 +134,17 @@ func (o Options) body(ctx context.Context, url, file string) (err error) {
 	if err != nil {
 		return err
 	}
-	resp, err := o.request(ctx, url, have)
+	same := ""
+	if o.Sum == (Sum{}) && have > 0 { // nothing would tell two files put together
+		b, err := os.ReadFile(whole + version)
+		if err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		if same = string(b); same == "" {
+			have = 0
+		}
+	}
+	resp, err := o.request(ctx, url, have, same)
 	if err != nil {
 		return cause(ctx, err)
 	}
@@ -128,12 +159,15 @@ func (o Options) body(ctx context.Context, url, file string) (err error) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
 			return err
 		}
+		if err := os.WriteFile(whole+version, []byte(tag(resp)), 0o666); err != nil {
+			return err
+		}
 	case resp.StatusCode == http.StatusPartialContent && have > 0 && from == have:
 		total = size
 	case resp.StatusCode == http.StatusRequestedRangeNotSatisfiable && have > 0 && size == have:
 		return nil // whole already
 	case have > 0 && (resp.StatusCode == http.StatusPartialContent || resp.StatusCode == http.StatusRequestedRangeNotSatisfiable):
-		return errors.Join(fmt.Errorf("%s: the server cannot continue at byte %d; %s is removed, try again", url, have, file), os.Remove(file))
+		return errors.Join(fmt.Errorf("%s: the server cannot continue at byte %d; %s is removed, try again", url, have, file), forget(whole))
 	default:
 		text, _ := io.ReadAll(io.LimitReader(resp.Body, 200))
 		return fmt.Errorf("%s: the server says %s %s", url, resp.Status, bytes.TrimSpace(text))
@@ -150,7 +184,7 @@ func (o Options) body(ctx context.Context, url, file string) (err error) {
 		}
 		have += int64(n)
 		if have > o.Limit {
-			return errors.Join(fmt.Errorf("%s: more than the limit of %d bytes came", url, o.Limit), os.Remove(file))
+			return errors.Join(fmt.Errorf("%s: more than the limit of %d bytes came", url, o.Limit), forget(whole))
 		}
 		if o.Progress != nil && n > 0 {
 			o.Progress(have, total)
@@ -167,7 +201,18 @@ func (o Options) body(ctx context.Context, url, file string) (err error) {
 	}
 }
 
-func (o Options) request(ctx context.Context, url string, have int64) (*http.Response, error) {
+// tag is how a server tells versions of a file apart: a strong entity tag or a date, ""
+// without either.
+func tag(resp *http.Response) string {
+	if t := resp.Header.Get("ETag"); strings.HasPrefix(t, `"`) {
+		return t
+	}
+	return resp.Header.Get("Last-Modified")
+}
+
+// request asks for what follows the first have bytes, or for everything where the file
+// is not what it was called by same, if that is not "".
+func (o Options) request(ctx context.Context, url string, have int64, same string) (*http.Response, error) {
 	client := o.Client
 	if client == nil {
 		client = &http.Client{CheckRedirect: secure}
@@ -178,6 +223,9 @@ func (o Options) request(ctx context.Context, url string, have int64) (*http.Res
 	}
 	if have > 0 {
 		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", have))
+		if same != "" {
+			req.Header.Set("If-Range", same)
+		}
 	}
 	return client.Do(req)
 }
