@@ -50,13 +50,20 @@ Exit status: 0 done; 1 the transfer failed; 2 wrong usage.`,
 	f.BoolVar(&o.list, "list", false, "only list names and addresses")
 	download := &cobra.Command{
 		Use:   "download",
-		Short: "Fetch pretrained weights",
+		Short: "Fetch data sets and pretrained weights",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return usagef("name what to download: weights; see %s --help", cmd.CommandPath())
+			return usagef("name what to download: weights, coco, cityscapes, cifar10 or cifar100; see %s --help", cmd.CommandPath())
 		},
 	}
 	download.AddCommand(weights)
+	for i := range datasets {
+		if set := &datasets[i]; set.archives[0].url == "" {
+			download.AddCommand(newDownloadCityCmd(set))
+		} else {
+			download.AddCommand(newDownloadSetCmd(set, runDownloadSet))
+		}
+	}
 	return download
 }
 
@@ -92,7 +99,7 @@ func runDownload(ctx context.Context, o *downloadOptions) error {
 
 // fetch fetches one file and prints its path.
 func (o *downloadOptions) fetch(ctx context.Context, url string) error {
-	progress, done := o.bar(url[strings.LastIndexByte(url, '/')+1:])
+	progress, done := transferBar(o.stderr, url[strings.LastIndexByte(url, '/')+1:])
 	file, fetched, err := fetch.File(ctx, url, o.dir, fetch.Options{Limit: o.limit * 1e6, Progress: progress})
 	done()
 	if err != nil {
@@ -105,15 +112,15 @@ func (o *downloadOptions) fetch(ctx context.Context, url string) error {
 	return err
 }
 
-// bar shows a transfer on a terminal; elsewhere it is silent.
-func (o *downloadOptions) bar(what string) (progress func(have, total int64), done func()) {
-	if !report.IsTerminal(o.stderr) {
+// transferBar shows a transfer on a terminal; elsewhere it is silent.
+func transferBar(w io.Writer, what string) (progress func(have, total int64), done func()) {
+	if !report.IsTerminal(w) {
 		return nil, func() {}
 	}
 	var bar *progressbar.ProgressBar
 	return func(have, total int64) {
 			if bar == nil {
-				bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(o.stderr), progressbar.OptionSetDescription(what),
+				bar = progressbar.NewOptions64(total, progressbar.OptionSetWriter(w), progressbar.OptionSetDescription(what),
 					progressbar.OptionShowBytes(true), progressbar.OptionSetWidth(24), progressbar.OptionClearOnFinish())
 			}
 			bar.Set64(have)

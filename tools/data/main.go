@@ -1,4 +1,5 @@
-// Command data makes, checks and shows data sets, and fetches pretrained weights.
+// Command data makes, fetches, unpacks, checks and shows data sets, and fetches pretrained
+// weights.
 package main
 
 import (
@@ -34,7 +35,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer stop()
 	root := &cobra.Command{
 		Use:           "data",
-		Short:         "Make, check and show data sets, fetch pretrained weights",
+		Short:         "Make, fetch, unpack, check and show data sets, fetch pretrained weights",
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.NoArgs,
@@ -51,16 +52,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.AddCommand(newShapesCmd(runShapes), newCheckCmd(runCheck), newBrowseCmd(runBrowse), newDownloadCmd(runDownload))
-	for _, c := range root.Commands() {
-		inner := c.Args
-		c.Args = func(cmd *cobra.Command, args []string) error {
-			if err := inner(cmd, args); err != nil {
-				return usagef("%w; see %s --help", err, cmd.CommandPath())
-			}
-			return nil
-		}
-	}
+	root.AddCommand(newShapesCmd(runShapes), newCheckCmd(runCheck), newBrowseCmd(runBrowse), newDownloadCmd(runDownload), newPrepareCmd(runPrepare))
+	wrongArgs(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
@@ -72,11 +65,25 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "error:", err)
 		return 2
 	case unknownCommand(root, args):
-		fmt.Fprintf(stderr, "error: %v; commands: shapes, check, browse, download\n", err)
+		fmt.Fprintf(stderr, "error: %v; commands: shapes, check, browse, download, prepare\n", err)
 		return 2
 	}
 	fmt.Fprintln(stderr, "error:", err)
 	return 1
+}
+
+// wrongArgs makes arguments that a command does not take wrong usage.
+func wrongArgs(parent *cobra.Command) {
+	for _, c := range parent.Commands() {
+		inner := c.Args
+		c.Args = func(cmd *cobra.Command, args []string) error {
+			if err := inner(cmd, args); err != nil {
+				return usagef("%w; see %s --help", err, cmd.CommandPath())
+			}
+			return nil
+		}
+		wrongArgs(c)
+	}
 }
 
 // unknownCommand tells cobra's own complaint about the command's name from an
