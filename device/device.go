@@ -48,6 +48,9 @@ const (
 	// count, always the same one for the same Desc, padding (if any) zero, so
 	// that elementwise kernels may run over the whole storage.
 	Filter
+	// Prepared is a Filter as some convolutions of a device read it, made by
+	// PrepareFilter or FoldNorm. Only these kernels touch it.
+	Prepared
 )
 
 // Desc describes one tensor argument.
@@ -55,7 +58,8 @@ type Desc struct {
 	DType  DType
 	Layout Layout
 	Shape  []int // logical shape; empty for a scalar
-	Groups int   // Filter only; 0 and 1 mean one group
+	Groups int   // Filter and Prepared only; 0 and 1 mean one group
+	Form   int   // Prepared only: the device's number of the form (see Preparer)
 }
 
 // Elems returns the number of logical elements.
@@ -69,7 +73,7 @@ func (d Desc) Elems() int {
 
 // Equal reports whether d and e describe the same storage.
 func (d Desc) Equal(e Desc) bool {
-	if d.DType != e.DType || d.Layout != e.Layout || max(d.Groups, 1) != max(e.Groups, 1) || len(d.Shape) != len(e.Shape) {
+	if d.DType != e.DType || d.Layout != e.Layout || max(d.Groups, 1) != max(e.Groups, 1) || d.Form != e.Form || len(d.Shape) != len(e.Shape) {
 		return false
 	}
 	for i, s := range d.Shape {
@@ -84,6 +88,9 @@ func (d Desc) String() string {
 	s := fmt.Sprintf("%v%v", d.DType, d.Shape)
 	if d.Layout == Filter {
 		s += fmt.Sprintf("/filter g%d", max(d.Groups, 1))
+	}
+	if d.Layout == Prepared {
+		s += fmt.Sprintf("/filter g%d form %d", max(d.Groups, 1), d.Form)
 	}
 	return s
 }

@@ -13,7 +13,8 @@ var scalar = Desc{Shape: []int{}}
 //
 // Inputs x [N,H,W,IC], w filter [OC,IC/Groups,KH,KW], with Bias b [OC], and with
 // Sum z as y, which is added. Output y [N,OH,OW,OC]; with ReLU y = max(conv, 0),
-// the sum included. The gradients take no notice of Sum.
+// the sum included. The gradients take no notice of Sum. With a Form the filter is
+// one prepared for convolutions of this shape (see Preparer); gradients have none.
 type Conv struct {
 	N, H, W, IC, OC int
 	KH, KW          int
@@ -22,6 +23,7 @@ type Conv struct {
 	DH, DW          int // dilation, at least 1 (1 is dense)
 	Groups          int // at least 1; divides IC and OC
 	Bias, ReLU, Sum bool
+	Form            int // of the prepared filter; 0: a plain one
 }
 
 // OH is the output height.
@@ -38,7 +40,7 @@ func (c Conv) Y() Desc { return dense(c.N, c.OH(), c.OW(), c.OC) }
 
 // Weight describes the filter.
 func (c Conv) Weight() Desc {
-	return Desc{Layout: Filter, Shape: []int{c.OC, c.IC / max(c.Groups, 1), c.KH, c.KW}, Groups: max(c.Groups, 1)}
+	return Desc{Layout: Filter, Shape: []int{c.OC, c.IC / max(c.Groups, 1), c.KH, c.KW}, Groups: max(c.Groups, 1)}.prepared(c.Form)
 }
 
 // FLOPs is the number of floating-point operations (a multiply-add is two).
@@ -68,6 +70,8 @@ func (c Conv) Check() error {
 	switch {
 	case c.N < 1 || c.H < 1 || c.W < 1 || c.IC < 1 || c.OC < 1 || c.KH < 1 || c.KW < 1:
 		return fmt.Errorf("convolution with a size below 1: %+v", c)
+	case c.Form < 0:
+		return fmt.Errorf("convolution of a filter in form %d", c.Form)
 	case c.SH < 1 || c.SW < 1 || c.DH < 1 || c.DW < 1 || c.PH < 0 || c.PW < 0:
 		return fmt.Errorf("convolution with a stride or dilation below 1 or negative padding: %+v", c)
 	case c.Groups < 1 || c.IC%c.Groups != 0 || c.OC%c.Groups != 0:
@@ -78,6 +82,13 @@ func (c Conv) Check() error {
 	return nil
 }
 
+func (c Conv) checkGradient() error {
+	if c.Form != 0 {
+		return fmt.Errorf("gradient of a convolution whose filter is prepared (form %d): gradients read plain filters", c.Form)
+	}
+	return c.Check()
+}
+
 // ConvBackwardData is the gradient of Conv with respect to x. Inputs dy (already
 // masked when the convolution has a ReLU), w. Output dx.
 type ConvBackwardData struct{ Conv }
@@ -86,6 +97,7 @@ func (c ConvBackwardData) Kind() string      { return "conv.backward_data" }
 func (c ConvBackwardData) Inputs() []Desc    { return []Desc{c.Y(), c.Weight()} }
 func (c ConvBackwardData) Outputs() []Desc   { return []Desc{c.X()} }
 func (c ConvBackwardData) InPlace() [][2]int { return nil }
+func (c ConvBackwardData) Check() error      { return c.checkGradient() }
 
 // ConvBackwardWeights is the gradient of Conv with respect to w and, with Bias,
 // b. Inputs x, dy (masked). Outputs dw filter, and with Bias db [OC].
@@ -101,6 +113,7 @@ func (c ConvBackwardWeights) Outputs() []Desc {
 	return out
 }
 func (c ConvBackwardWeights) InPlace() [][2]int { return nil }
+func (c ConvBackwardWeights) Check() error      { return c.checkGradient() }
 
 // BatchNorm normalises x [N,H,W,C] (or [N,C] with H = W = 1) over all but the
 // last axis, y = γ·(x−μ)/sqrt(σ²+Eps) + β, followed by ReLU when asked for.

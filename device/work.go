@@ -137,7 +137,7 @@ func flops(op Op) (float64, bool) {
 			total += n
 		}
 		return total, true
-	case Concat, Slice, SliceBackward, Fill, Cast:
+	case Concat, Slice, SliceBackward, Fill, Cast, PrepareFilter:
 		return 0, true
 	case Linear:
 		return o.products() + when(o.Bias, float64(o.M)*float64(o.N)), true

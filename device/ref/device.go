@@ -183,7 +183,7 @@ func checkDesc(d device.Desc) error {
 			return fmt.Errorf("ref: tensor with a size below 1: %v", d)
 		}
 	}
-	if d.Layout == device.Filter && (d.DType != device.Float || len(d.Shape) != 4 || d.Shape[0]%max(d.Groups, 1) != 0) {
+	if (d.Layout == device.Filter || d.Layout == device.Prepared) && (d.DType != device.Float || len(d.Shape) != 4 || d.Shape[0]%max(d.Groups, 1) != 0) {
 		return fmt.Errorf("ref: a filter is a float tensor [O, I/groups, H, W] with O divisible by the groups, not %v", d)
 	}
 	return nil

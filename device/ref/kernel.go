@@ -109,6 +109,8 @@ func (d *Device) program(op device.Op) (program, error) {
 		return runningStats(o), nil
 	case device.FoldNorm:
 		return foldNorm(o), nil
+	case device.PrepareFilter:
+		return prepareFilter(), nil
 	case device.ReLU:
 		return relu(), nil
 	case device.ReLUBackward:
