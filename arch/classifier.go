@@ -88,9 +88,15 @@ func (c *Classifier) Classify(ctx context.Context, src data.Source, each func(i 
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		path := src.Item(i).Path
+		item := src.Item(i)
+		path := item.Path
 		var random augment.Random
-		_, err := c.render.RenderUnsized(path, func(w, h int) augment.Params { return c.config.Plan(&random, w, h) }, c.canvas, side, side)
+		var err error
+		if item.Pixels != nil {
+			err = c.render.RenderRGB(item.Pixels, c.config.Plan(&random, item.Width, item.Height), c.canvas, side, side)
+		} else {
+			_, err = c.render.RenderUnsized(path, func(w, h int) augment.Params { return c.config.Plan(&random, w, h) }, c.canvas, side, side)
+		}
 		if skip, err := leaveOut(err, i, c.SkipBad, &c.Skipped); err != nil {
 			return err
 		} else if skip {

@@ -84,6 +84,18 @@ func (a Arch) detector(dev device.Device, path string, score float64, noEps bool
 	return d, r, nil
 }
 
+// Post is how detections are made of raw outputs; SetPost changes it.
+func (d *Detector) Post() detection.PostConfig { return d.how }
+
+// SetPost makes detections in another way from now on.
+func (d *Detector) SetPost(how detection.PostConfig) error {
+	post, err := detection.NewPostProcessor(how)
+	if err == nil {
+		d.how, d.post = how, post
+	}
+	return err
+}
+
 func (d *Detector) program(h, w int) (*detection.Inference, error) {
 	return d.sizes.Get([2]int{h, w}, func() (*detection.Inference, error) {
 		return d.net.NewInference(d.model, 1, h, w, d.input, d.arena)
@@ -119,7 +131,7 @@ func (d *Detector) Detect(ctx context.Context, src data.Source, each func(s *dat
 			return err
 		}
 		item := src.Item(i)
-		w, h, err := d.render.Open(item.Path, item.Width, item.Height)
+		w, h, err := item.Open(d.render)
 		if skip, err := leaveOut(err, i, d.SkipBad, &d.Skipped); err != nil {
 			return err
 		} else if skip {

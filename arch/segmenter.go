@@ -126,7 +126,7 @@ func (s *Segmenter) Segment(ctx context.Context, src data.Source, each func(i in
 			return err
 		}
 		item := src.Item(i)
-		w, h, err := s.render.Open(item.Path, item.Width, item.Height)
+		w, h, err := item.Open(s.render)
 		if skip, err := leaveOut(err, i, s.SkipBad, &s.Skipped); err != nil {
 			return err
 		} else if skip {

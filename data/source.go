@@ -4,7 +4,11 @@
 // and index: worker count and timing change nothing.
 package data
 
-import "image"
+import (
+	"image"
+
+	"manvision/data/augment"
+)
 
 // Source is a list of images with targets. Its methods are called by several
 // goroutines at once and must give the same answer each time.
@@ -54,6 +58,15 @@ type Item struct {
 	// one whole pixel is 1 wide); Labels are their contiguous classes.
 	Boxes  [][4]float32
 	Labels []int32
+}
+
+// Open decodes the image, or takes the pixels that are there, for r to draw, and returns
+// its size. Another size than the item's is an error where that is known.
+func (it *Item) Open(r *augment.Renderer) (w, h int, err error) {
+	if it.Pixels != nil {
+		return it.Width, it.Height, r.OpenRGB(it.Pixels, it.Width, it.Height)
+	}
+	return r.Open(it.Path, it.Width, it.Height)
 }
 
 // Sample is one image of a batch after augmentation, with its targets in canvas

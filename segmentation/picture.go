@@ -8,15 +8,9 @@ type FilePicture struct {
 	w, h int
 }
 
-// OpenPicture decodes an image file, whose size must be w x h pixels unless both are
-// 0. The picture lives until r opens another one. Errors are *augment.ImageError.
-func OpenPicture(r *augment.Renderer, path string, w, h int) (*FilePicture, error) {
-	w, h, err := r.Open(path, w, h)
-	if err != nil {
-		return nil, err
-	}
-	return &FilePicture{r: r, w: w, h: h}, nil
-}
+// Opened is the picture of w x h pixels that r has opened. It lives until r opens
+// another one.
+func Opened(r *augment.Renderer, w, h int) *FilePicture { return &FilePicture{r: r, w: w, h: h} }
 
 // Size implements Picture.
 func (f *FilePicture) Size() (w, h int) { return f.w, f.h }

@@ -34,13 +34,11 @@ func TestPartsOfAFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	if _, err := OpenPicture(r, path, 36, 23); err == nil {
-		t.Error("another size than expected: no error")
-	}
-	p, err := OpenPicture(r, path, 0, 0)
+	width, height, err := r.Open(path, 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
+	p := Opened(r, width, height)
 	if w, h := p.Size(); w != 37 || h != 23 {
 		t.Fatalf("%dx%d", w, h)
 	}

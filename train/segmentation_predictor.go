@@ -108,14 +108,13 @@ func (p *SegmentationPredictor) Segment(ctx context.Context, src data.Source, ea
 }
 
 func (p *SegmentationPredictor) segment(ctx context.Context, src data.Source, i int, each func(i int, labels []uint8) error) error {
-	w, h := src.Size(i)
-	path := src.Item(i).Path
-	pic, err := segmentation.OpenPicture(p.render, path, w, h)
+	item := src.Item(i)
+	w, h, err := item.Open(p.render)
 	if err != nil {
 		return err
 	}
-	if p.labels, err = p.view.Labels(ctx, pic, p.labels); err != nil {
-		return fmt.Errorf("%s: %w", path, err)
+	if p.labels, err = p.view.Labels(ctx, segmentation.Opened(p.render, w, h), p.labels); err != nil {
+		return fmt.Errorf("%s: %w", item.Path, err)
 	}
 	return each(i, p.labels)
 }

@@ -110,15 +110,23 @@ func (r *Renderer) RenderUnsized(path string, plan func(w, h int) Params, dst []
 // RenderRGB is Render for an image in memory: SrcW x SrcH pixels of R, G, B, row
 // by row.
 func (r *Renderer) RenderRGB(rgb []uint8, p Params, dst []float32, h, w int) error {
+	if err := r.OpenRGB(rgb, p.SrcW, p.SrcH); err != nil {
+		return err
+	}
+	return r.Draw(p, dst, h, w)
+}
+
+// OpenRGB opens an image of w x h pixels that is held in memory, R, G, B row by row.
+func (r *Renderer) OpenRGB(rgb []uint8, w, h int) error {
 	r.opened = false
-	if p.SrcW < 1 || p.SrcH < 1 || len(rgb) != p.SrcW*p.SrcH*3 {
-		return fmt.Errorf("%d bytes for an image of %dx%d RGB pixels", len(rgb), p.SrcW, p.SrcH)
+	if w < 1 || h < 1 || len(rgb) != w*h*3 {
+		return fmt.Errorf("%d bytes for an image of %dx%d RGB pixels", len(rgb), w, h)
 	}
 	t := time.Now()
-	fromRGB(&r.src, rgb, p.SrcW, p.SrcH)
+	fromRGB(&r.src, rgb, w, h)
 	r.opened = true
 	r.Times.Decode += time.Since(t)
-	return r.Draw(p, dst, h, w)
+	return nil
 }
 
 // optionsFor are the options to decode what p draws.

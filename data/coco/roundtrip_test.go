@@ -60,6 +60,22 @@ func TestResultsRoundTrip(t *testing.T) {
 		t.Error(diff)
 	}
 	before, _ := os.ReadFile(path)
+	var streamed bytes.Buffer
+	w := NewResultWriter(&streamed)
+	for _, r := range want {
+		if err := w.Write(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := os.ReadFile(path); err != nil || !bytes.Equal(b, streamed.Bytes()) {
+		t.Errorf("one after the other:\n%s\nat once:\n%s%v", streamed.Bytes(), b, err)
+	}
+	if err := NewResultWriter(&streamed).Write(Result{Score: math.NaN()}); err == nil {
+		t.Error("NaN was written")
+	}
 	if err := WriteResults(path, []Result{{Score: math.NaN()}}); err == nil {
 		t.Error("NaN was written")
 	}

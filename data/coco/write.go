@@ -81,27 +81,31 @@ func WriteResults(path string, results []Result) error {
 	return writeFile(path, func(w *writer) {
 		w.raw("[")
 		for i := range results {
-			r := &results[i]
-			w.where = fmt.Sprintf("result %d of image %d", i, r.ImageID)
-			w.row(i)
-			w.raw("{\"image_id\": ")
-			w.int(r.ImageID)
-			w.raw(", \"category_id\": ")
-			w.int(int64(r.CategoryID))
-			if !r.NoBBox {
-				w.raw(", \"bbox\": ")
-				w.floats(r.BBox[:])
-			}
-			w.raw(", \"score\": ")
-			w.float(r.Score)
-			if !r.Segmentation.None() {
-				w.raw(", \"segmentation\": ")
-				w.outline(&r.Segmentation, true)
-			}
-			w.raw("}")
+			w.result(i, &results[i])
 		}
 		w.raw("]\n")
 	})
+}
+
+// result writes the i-th result of a list.
+func (w *writer) result(i int, r *Result) {
+	w.where = fmt.Sprintf("result %d of image %d", i, r.ImageID)
+	w.row(i)
+	w.raw("{\"image_id\": ")
+	w.int(r.ImageID)
+	w.raw(", \"category_id\": ")
+	w.int(int64(r.CategoryID))
+	if !r.NoBBox {
+		w.raw(", \"bbox\": ")
+		w.floats(r.BBox[:])
+	}
+	w.raw(", \"score\": ")
+	w.float(r.Score)
+	if !r.Segmentation.None() {
+		w.raw(", \"segmentation\": ")
+		w.outline(&r.Segmentation, true)
+	}
+	w.raw("}")
 }
 
 // writer appends JSON to a buffered file; the first error sticks.
