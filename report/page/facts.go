@@ -69,7 +69,7 @@ func overview(runs []*Run) []fact {
 		}
 		return r.Result.Status
 	})
-	f.add("task", func(r *Run) string { return r.setting("task") })
+	f.add("task", func(r *Run) string { return r.Setting("task") })
 	f.add("steps", func(r *Run) string {
 		last := int64(0)
 		if n := len(r.Log); n > 0 {
@@ -148,6 +148,20 @@ func seconds(s float64) string {
 func machine(runs []*Run) []fact {
 	f := facts{runs: runs}
 	f.add("folder", func(r *Run) string { return r.Dir })
+	originated := func(of func(*Origin) string) func(*Run) string {
+		return done(func(r *Result) string {
+			if r.Origin == nil {
+				return ""
+			}
+			return of(r.Origin)
+		})
+	}
+	f.add("command", originated(func(o *Origin) string { return o.Command }))
+	f.add("started", originated(func(o *Origin) string { return o.Started }))
+	f.add("program's commit", originated(func(o *Origin) string { return o.Program }))
+	f.add("machine", originated(func(o *Origin) string {
+		return fmt.Sprintf("%s, %d cores, %s", o.Machine.CPU, o.Machine.Cores, progress.Bytes(o.Machine.Memory))
+	}))
 	f.add("device", outlined(func(o *Outline) string { return o.Device }))
 	f.add("threads", outlined(func(o *Outline) string { return fmt.Sprint(o.Threads) }))
 	f.add("network", outlined(func(o *Outline) string {
@@ -352,8 +366,8 @@ func differences(runs []*Run) []fact {
 		row := fact{Name: key}
 		same := true
 		for _, r := range runs {
-			v := r.setting(key)
-			same = same && v == runs[0].setting(key)
+			v := r.Setting(key)
+			same = same && v == runs[0].Setting(key)
 			if v == "" {
 				v = "–"
 			}

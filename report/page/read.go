@@ -163,8 +163,8 @@ func (r *Run) flatten(key string, n *yaml.Node) {
 	r.Config = append(r.Config, Setting{key, value})
 }
 
-// setting returns a value of the recipe, "" where there is none.
-func (r *Run) setting(key string) string {
+// Setting returns a value of the recipe by its key, "" where there is none.
+func (r *Run) Setting(key string) string {
 	for _, s := range r.Config {
 		if s.Key == key {
 			return s.Value

@@ -75,7 +75,21 @@ type Result struct {
 		Allocated int64 `json:"allocated"`
 		Resident  int64 `json:"resident"`
 	} `json:"memory"`
+	Origin  *Origin  `json:"origin"` // nil of runs of older programs
 	Outline *Outline `json:"outline"`
+}
+
+// Origin is how, when and where a run was started.
+type Origin struct {
+	Command string `json:"command"` // as typed
+	Recipe  string `json:"recipe"`  // as typed
+	Started string `json:"started"` // RFC 3339, UTC
+	Program string `json:"program"` // commit the program was built from
+	Machine struct {
+		CPU    string `json:"cpu"`
+		Cores  int    `json:"cores"`
+		Memory int64  `json:"memory"` // bytes
+	} `json:"machine"`
 }
 
 // Outline is what a run said it was going to do.

@@ -75,6 +75,7 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage, or a folder that is no 
 	f.IntVar(&o.samples, "samples", 0, "with --images: validation images to look at, spread over all of them; 0: all")
 	f.StringVar(&o.data, "data", "", "with --images: the data set's `folder`; default the recipe's data.root")
 	f.IntVar(&o.threads, "threads", 0, "with --images: processors to use; 0: as the recipe says")
+	cmd.AddCommand(newZoo(s))
 	return cmd
 }
 

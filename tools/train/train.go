@@ -38,6 +38,7 @@ type result struct {
 	DataWait   float64         `json:"data_wait"`         // share of training, 0 to 1
 	Skipped    int             `json:"skipped_images"`
 	Memory     train.MemoryUse `json:"memory"`
+	Origin     origin          `json:"origin"`
 	Outline    *train.Outline  `json:"outline"`
 }
 
@@ -64,6 +65,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 			return p
 		},
 	}
+	from := originOf(o.config)
 	prof, err := o.startProfile(cfg, func(text string) { fmt.Fprintln(out, text) })
 	if err != nil {
 		return err
@@ -78,7 +80,7 @@ func runTrain(ctx context.Context, o *options, cfg *config.Config) error {
 		return cli.Input(err)
 	}
 	r := &result{Name: cfg.Name, Status: "done", Step: res.Step, Checkpoint: res.Checkpoint, Metrics: res.Summary, Seconds: res.Seconds,
-		Eval: res.EvalSeconds, Save: res.SaveSeconds, Skipped: len(res.Stats.Skipped), Memory: res.Memory, Outline: outline}
+		Eval: res.EvalSeconds, Save: res.SaveSeconds, Skipped: len(res.Stats.Skipped), Memory: res.Memory, Origin: from, Outline: outline}
 	r.Train = res.Seconds - res.EvalSeconds - res.SaveSeconds
 	if r.Train > 0 {
 		r.Images = float64(res.Stats.Images) / r.Train
