@@ -14,7 +14,7 @@ func reducible(dev device.Device) error {
 	if !ok {
 		return fmt.Errorf("device %s computes in its own precision only, not in bf16", dev.Name())
 	}
-	if err := r.SupportsBF16(); err != nil {
+	if _, err := r.BF16(); err != nil {
 		return fmt.Errorf("precision bf16: %w; use f32", err)
 	}
 	return nil

@@ -49,9 +49,6 @@ func TestBF16Gradients(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer dev.Close()
-	if err := dev.SupportsBF16(); err != nil {
-		t.Skip(err)
-	}
 	var grads [3]map[string][]float64
 	var memory [3]Memory
 	var all [3]map[string][]float64

@@ -102,6 +102,24 @@ MV_LOOP(mv_fuse_bf16) {
 	MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, fuse(s, p[1], p[2], lo, hi, p[3]));
 }
 
+MV_CLONES static void column_sums(const bf16 *restrict x, int64_t rows, int64_t c, int64_t lo, int64_t hi, float *restrict y) {
+	double acc[64];
+	for (int64_t i = lo; i < hi; i += 64) {
+		int64_t k = mv_min(64, hi - i);
+		for (int64_t j = 0; j < k; j++) acc[j] = 0;
+		for (int64_t r = 0; r < rows; r++)
+			for (int64_t j = 0; j < k; j++) acc[j] += mv_wide(x[r * c + i + j]);
+		for (int64_t j = 0; j < k; j++) y[i + j] = (float)acc[j];
+	}
+}
+
+// As mv_column_sums.
+MV_LOOP(mv_column_sums_bf16) {
+	(void)f;
+	int64_t rows = n[0], c = n[1];
+	MV_PARALLEL(c, 64, rows * c > MV_SMALL, column_sums(p[0], rows, c, lo, hi, p[1]));
+}
+
 // Parts are pairs of image and strip of 64 channels.
 MV_CLONES static void gap_parts(const bf16 *restrict x, int64_t hw, int64_t c, int64_t lo, int64_t hi, float *restrict y) {
 	int64_t strips = (c + 63) / 64;

@@ -59,11 +59,11 @@ func (k *kernel) build(op device.Op) error {
 	case device.Fuse:
 		return k.loop(C.mv_fuse, k.arguments(), []int{o.Size})
 	case device.FuseBackward:
-		return k.loop(C.mv_fuse_backward, append(k.arguments(), k.partials(1)), []int{o.Size})
+		return k.fuseBackward(o, false)
 	case device.Resize:
-		return k.resize(o)
+		return k.resize(C.mv_resize, o)
 	case device.ResizeBackward:
-		return k.resizeBackward(o.Resize)
+		return k.resizeBackward(C.mv_resize_backward, o.Resize)
 	case device.Concat:
 		return k.concat(C.mv_columns, o)
 	case device.Slice:
@@ -111,7 +111,7 @@ func (k *kernel) build(op device.Op) error {
 	case device.SimilarityBackward:
 		return k.similarity(o.Similarity, true)
 	case device.Dropout:
-		return k.loop(C.mv_dropout, k.arguments(), []int{o.Size, int(o.Threshold()), int(o.Seed)}, 1/(1-o.P))
+		return k.dropout(o, false)
 	case device.LayerNorm:
 		return k.loop(C.mv_layernorm, k.arguments(), []int{o.Rows, o.C}, o.Eps)
 	case device.LayerNormBackward:
@@ -249,4 +249,12 @@ func (k *kernel) fill(o device.Fill) error {
 		return err
 	}
 	return k.reorder(f.plain, plain, f.md, argument(0))
+}
+
+func (k *kernel) fuseBackward(o device.FuseBackward, half bool) error {
+	return k.loop(C.mv_fuse_backward, append(k.arguments(), k.partials(1)), []int{o.Size, number(half)})
+}
+
+func (k *kernel) dropout(o device.Dropout, half bool) error {
+	return k.loop(C.mv_dropout, k.arguments(), []int{o.Size, int(o.Threshold()), int(o.Seed), number(half)}, 1/(1-o.P))
 }

@@ -126,21 +126,21 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 	}
 	if c.Sum {
 		// What follows adds to what lies in the output.
-		if err := k.loop(C.mv_move, []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
+		if err := k.loop(movement(false), []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
 			return err
 		}
 	}
 	switch {
 	case winogradFor(c, dir):
-		return k.winograd(c, dir)
+		return k.winograd(c, dir, halves{})
 	case pointwiseFor(c, dir):
-		return k.pointwise(c, dir)
+		return k.pointwise(c, dir, halves{})
 	}
 	p, err := k.d.convPlanOf(c, dir)
 	if err != nil {
 		return err
 	}
-	return k.convBy(p, c, dir)
+	return k.convBy(p, c, dir, nil)
 }
 
 // convPlanOf returns the remembered plan of a convolution.
@@ -157,14 +157,18 @@ func (d *Device) convPlanOf(c device.Conv, dir direction) (*convPlan, error) {
 }
 
 // convBy adds the steps of a planned convolution: what is not in the primitive's
-// layout is reordered before or after it, through the scratch.
-func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction) error {
-	f, err := k.d.filterOf(c.Weight())
-	if err != nil {
-		return err
+// layout is reordered before or after it, through the scratch. Filters lie as weights
+// says, nil meaning as the device stores them.
+func (k *kernel) convBy(p *convPlan, c device.Conv, dir direction, weights *C.dnnl_memory_desc_t) error {
+	if weights == nil {
+		f, err := k.d.filterOf(c.Weight())
+		if err != nil {
+			return err
+		}
+		weights = &f.md
 	}
 	x := side{md: nhwc(c.X(), p.x.data_type), want: p.x}
-	w := side{md: f.md, want: p.w}
+	w := side{md: *weights, want: p.w}
 	y := side{md: nhwc(c.Y(), p.y.data_type), want: p.y}
 	var bias *tensor
 	biasAt := func(i int, id C.int) {

@@ -20,10 +20,12 @@ type reducedKey struct {
 }
 
 // reduced plans a convolution on bf16 activations: products of bf16 numbers, sums in
-// float32. It returns nil where oneDNN has no
-// fast or no correct one. A
-// wide one writes floats; weight gradients always are floats.
+// float32. It returns nil where float32 is faster, or where oneDNN has no fast or no
+// correct one. A wide one writes floats; weight gradients always are floats.
 func (d *Device) reduced(c device.Conv, dir direction, wide bool) *convPlan {
+	if !d.products {
+		return nil
+	}
 	key := reducedKey{c, dir, wide}
 	if p, ok := d.halves[key]; ok {
 		return p
@@ -70,8 +72,8 @@ func (p *convPlan) describe(dir direction) {
 	C.mv_query_md(p.pd, yq, 0, &p.y)
 }
 
-// reducedConv adds the steps of a convolution on bf16 activations. Its filter is
-// rounded on the way into the primitive's layout.
+// reducedConv adds the steps of a convolution on bf16 activations. Where it is
+// computed in bf16 its filter is rounded on the way into the primitive's layout.
 func (k *kernel) reducedConv(m device.Mixed, c device.Conv, dir direction) error {
 	if dir != forward {
 		c.ReLU, c.Sum = false, false
@@ -79,16 +81,12 @@ func (k *kernel) reducedConv(m device.Mixed, c device.Conv, dir direction) error
 	wide := dir == forward && !m.Out[0]
 	p := k.d.reduced(c, dir, wide)
 	if p == nil {
-		return k.widened(m)
+		return k.wideConv(m, c, dir)
 	}
 	if c.Sum {
-		fn := C.mv_move_bf16
-		if wide {
-			fn = C.mv_move
-		}
-		if err := k.loop(fn, []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
+		if err := k.loop(movement(!wide), []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
 			return err
 		}
 	}
-	return k.convBy(p, c, dir)
+	return k.convBy(p, c, dir, nil)
 }

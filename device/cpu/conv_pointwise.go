@@ -17,7 +17,7 @@ func pointwiseFor(c device.Conv, dir direction) bool {
 }
 
 // pointwise adds the steps of such a convolution.
-func (k *kernel) pointwise(c device.Conv, dir direction) error {
+func (k *kernel) pointwise(c device.Conv, dir direction, half halves) error {
 	f, err := k.d.filterOf(c.Weight())
 	if err != nil {
 		return err
@@ -35,6 +35,14 @@ func (k *kernel) pointwise(c device.Conv, dir direction) error {
 	if added {
 		bias = argument(2)
 	}
-	return k.loop(C.mv_pointwise, []place{argument(0), w, bias, argument(k.in)},
-		[]int{c.N * c.H * c.W, in, out, number(dir == backwardData), number(added || c.ReLU), number(c.ReLU), number(c.Sum)})
+	rows := c.N * c.H * c.W
+	var x, y place
+	if half.in {
+		x = k.reserve(int64(4 * rows * in))
+	}
+	if half.out {
+		y = k.reserve(int64(4 * rows * out))
+	}
+	return k.loop(C.mv_pointwise, []place{argument(0), w, bias, argument(k.in), x, y},
+		[]int{rows, in, out, number(dir == backwardData), number(added || c.ReLU), number(c.ReLU), number(c.Sum), number(half.in), number(half.out)})
 }

@@ -73,7 +73,7 @@ func hwio(c device.Conv, width int) C.dnnl_memory_desc_t {
 
 // winograd adds the steps of a 3x3 convolution by Winograd's algorithm, in
 // chunks of tiles.
-func (k *kernel) winograd(c device.Conv, dir direction) error {
+func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 	f, err := k.d.filterOf(c.Weight())
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (k *kernel) winograd(c device.Conv, dir direction) error {
 	chunks := (planes*tiles*(in+width)*4 + chunkBytes - 1) / chunkBytes
 	chunk := (tiles + chunks - 1) / chunks
 	plane := func(size int) int64 { return int64(4 * planes * (size + lanes)) }
-	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width}
+	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width, number(half.in), number(half.out)}
 	zeros := k.constant(int64(4 * max(in, out)))
 	steps := []place{k.ints(rows.starts), k.ints(cols.starts), zeros}
 	u := k.reserve(plane(in * width))
@@ -105,13 +105,13 @@ func (k *kernel) winograd(c device.Conv, dir direction) error {
 
 	if dir == backwardWeights {
 		list := append([]place{argument(0), argument(1), plain, u, v, o}, steps...)
-		if err := k.loop(C.mv_winograd_weights, list, n[:16]); err != nil {
+		if err := k.loop(C.mv_winograd_weights, list, append(n[:16:16], number(half.in))); err != nil {
 			return err
 		}
 		if err := k.reorder(hwio(c, c.OC), plain, f.md, argument(k.in)); err != nil || !c.Bias {
 			return err
 		}
-		return k.loop(C.mv_column_sums, []place{argument(1), argument(k.in + 1)}, []int{c.N * oh * ow, out})
+		return k.columnSums(argument(1), argument(k.in+1), c.N*oh*ow, out, half.in)
 	}
 	// A data gradient's channels come in whole vectors, so that its filter's rows are
 	// c.OC wide.

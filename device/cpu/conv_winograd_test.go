@@ -59,9 +59,9 @@ func TestWinogradAgainstDirect(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				return k.convBy(p, c, dir)
+				return k.convBy(p, c, dir, nil)
 			})
-			got := results(t, d, op, func(k *kernel) error { return k.winograd(c, dir) })
+			got := results(t, d, op, func(k *kernel) error { return k.winograd(c, dir, halves{}) })
 			for j := range want {
 				var worst, most float64
 				for i, v := range want[j] {

@@ -67,6 +67,8 @@ type Device struct {
 	filters map[string]*filter // only touched on the device's thread
 	convs   map[convKey]*convPlan
 	halves  map[reducedKey]*convPlan // nil where there is none
+
+	products bool // whether convolutions on bf16 activations multiply bf16 numbers
 }
 
 type result struct {
@@ -95,7 +97,7 @@ func New(o Options) (*Device, error) {
 	d := &Device{
 		id: C.int(lastID.Add(1)), threads: o.Threads,
 		jobs: make(chan func() error), done: make(chan result),
-		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{},
+		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: bf16Rate() > worthRate,
 	}
 	started := make(chan error)
 	go d.serve(started)

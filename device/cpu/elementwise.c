@@ -1,3 +1,4 @@
+#include "bf16.h"
 #include "kernels.h"
 #include "loops.h"
 
@@ -89,7 +90,25 @@ MV_CLONES static double fuse_backward(float s, const float *a, const float *b, c
 	return sum;
 }
 
-// p: s, a, b, dy, da, db, ds, partial sums (a double for each thread). n: size.
+// The same of bf16, widened a piece at a time.
+static double fuse_backward_halves(float s, const bf16 *a, const bf16 *b, const bf16 *dy, int64_t lo, int64_t hi, bf16 *da, bf16 *db) {
+	enum { PIECE = 1024 };
+	float wide[5][PIECE];
+	double sum = 0;
+	for (int64_t i = lo; i < hi; i += PIECE) {
+		int64_t n = mv_min(PIECE, hi - i);
+		mv_widen(a + i, n, wide[0]);
+		mv_widen(b + i, n, wide[1]);
+		mv_widen(dy + i, n, wide[2]);
+		sum += fuse_backward(s, wide[0], wide[1], wide[2], 0, n, wide[3], wide[4]);
+		mv_round(wide[3], n, da + i);
+		mv_round(wide[4], n, db + i);
+	}
+	return sum;
+}
+
+// p: s, a, b, dy, da, db, ds, partial sums (a double for each thread). n: size, whether
+// a, b, dy, da and db are bf16.
 MV_LOOP(mv_fuse_backward) {
 	(void)f;
 	float s = *(const float *)p[0];
@@ -100,7 +119,7 @@ MV_LOOP(mv_fuse_backward) {
 	{
 		int64_t lo, hi;
 		mv_span(size, 64, &lo, &hi);
-		part[omp_get_thread_num()] = fuse_backward(s, p[1], p[2], p[3], lo, hi, p[4], p[5]);
+		part[omp_get_thread_num()] = n[1] ? fuse_backward_halves(s, p[1], p[2], p[3], lo, hi, p[4], p[5]) : fuse_backward(s, p[1], p[2], p[3], lo, hi, p[4], p[5]);
 		if (omp_get_thread_num() == 0) nt = omp_get_num_threads();
 	}
 	for (int t = 0; t < nt; t++) sum += part[t];

@@ -3,33 +3,33 @@ package cpu
 /*
 #include "engine.h"
 #include "kernels.h"
-
-static int mv_has_bf16(void) {
-#if defined(__x86_64__)
-	return __builtin_cpu_supports("avx512bf16");
-#else
-	return 0;
-#endif
-}
 */
 import "C"
 
 import (
-	"errors"
+	"fmt"
 	"math"
+	"sync"
 
 	"manvision/device"
 )
 
 var _ device.Reducer = (*Device)(nil)
 
-// SupportsBF16 implements device.Reducer. Without the instructions oneDNN emulates
-// them, which is slower than float32.
-func (d *Device) SupportsBF16() error {
-	if C.mv_has_bf16() == 0 {
-		return errors.New("this CPU has no bf16 instructions (avx512_bf16)")
+// worthRate is how many products of bf16 numbers a CPU must make in the time of one of
+// float32 to be asked for them. CPUs are far from it on either side: some make half as
+// many, others twice, with tiles many times as many.
+const worthRate = 1.4
+
+// bf16Rate is measured once in a process.
+var bf16Rate = sync.OnceValue(func() float64 { return float64(C.mv_bf16_rate()) })
+
+// BF16 implements device.Reducer.
+func (d *Device) BF16() (arithmetic string, err error) {
+	if !d.products {
+		return fmt.Sprintf("float32 (this CPU's bf16 products run at %.1f times float32's rate)", bf16Rate()), nil
 	}
-	return nil
+	return "bf16", nil
 }
 
 // moveBF16 converts between bf16 memory and host values.
@@ -71,6 +71,22 @@ func (k *kernel) mixed(m device.Mixed) error {
 		return k.loop(C.mv_add_bf16, k.arguments(), []int{o.Of.Elems(), number(o.ReLU)})
 	case device.Fuse:
 		return k.loop(C.mv_fuse_bf16, k.arguments(), []int{o.Size})
+	case device.FuseBackward:
+		return k.fuseBackward(o, true)
+	case device.Dropout:
+		return k.dropout(o, true)
+	case device.MaxPool:
+		return k.loop(C.mv_maxpool_bf16, k.arguments(), window(o.Pool))
+	case device.MaxPoolBackward:
+		return k.loop(C.mv_maxpool_backward_bf16, k.arguments(), window(o.Pool))
+	case device.AvgPool:
+		return k.loop(C.mv_avgpool_bf16, k.arguments(), append(window(o.Pool), number(o.CountPad)))
+	case device.AvgPoolBackward:
+		return k.loop(C.mv_avgpool_backward_bf16, k.arguments(), append(window(o.Pool), number(o.CountPad)))
+	case device.Resize:
+		return k.resize(C.mv_resize_bf16, o)
+	case device.ResizeBackward:
+		return k.resizeBackward(C.mv_resize_backward_bf16, o.Resize)
 	case device.GlobalAvgPool:
 		return k.loop(C.mv_gap_bf16, k.arguments(), []int{o.N, o.H * o.W, o.C})
 	case device.GlobalAvgPoolBackward:
@@ -82,39 +98,7 @@ func (k *kernel) mixed(m device.Mixed) error {
 	case device.SliceBackward:
 		return k.loop(C.mv_columns_bf16, k.arguments(), []int{o.Outer, o.Size, o.Size, 0, o.Total, o.From, 1})
 	}
-	return k.widened(m)
-}
-
-// widened computes an operation in float32 on copies of its bf16 arguments.
-func (k *kernel) widened(m device.Mixed) error {
-	in, out := m.Inputs(), m.Outputs()
-	moved := map[C.int]place{}
-	for i, d := range append(in[:len(in):len(in)], out...) {
-		if d.DType != device.BF16 {
-			continue
-		}
-		p := k.reserve(int64(4 * d.Elems()))
-		if i < len(in) {
-			if err := k.cast(false, argument(i), p, d.Elems()); err != nil {
-				return err
-			}
-		}
-		moved[C.int(i)] = p
-	}
-	k.moved = moved
-	err := k.build(m.Of)
-	k.moved = nil
-	if err != nil {
-		return err
-	}
-	for i, d := range out {
-		if p, ok := moved[C.int(k.in+i)]; ok {
-			if err := k.cast(true, p, argument(k.in+i), d.Elems()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+	return fmt.Errorf("cpu device: %s has no form on bf16 activations", m.Of.Kind())
 }
 
 // cast adds a step that converts n numbers to bf16 or back.

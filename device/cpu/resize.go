@@ -1,12 +1,8 @@
 package cpu
 
-/*
-#include "kernels.h"
-*/
-import "C"
-
 import (
 	"math"
+	"unsafe"
 
 	"manvision/device"
 )
@@ -69,14 +65,14 @@ func (t taps) readers(in int) readers {
 	return r
 }
 
-func (k *kernel) resize(r device.Resize) error {
+func (k *kernel) resize(fn unsafe.Pointer, r device.Resize) error {
 	y, x := tapsOf(r.H, r.OH, r.Mode), tapsOf(r.W, r.OW, r.Mode)
 	list := append(k.arguments(), k.ints(y.index), k.floats(y.weight), k.ints(x.index), k.floats(x.weight))
-	return k.loop(C.mv_resize, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW, number(r.Mode == device.Nearest)})
+	return k.loop(fn, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW, number(r.Mode == device.Nearest)})
 }
 
-func (k *kernel) resizeBackward(r device.Resize) error {
+func (k *kernel) resizeBackward(fn unsafe.Pointer, r device.Resize) error {
 	y, x := tapsOf(r.H, r.OH, r.Mode).readers(r.H), tapsOf(r.W, r.OW, r.Mode).readers(r.W)
 	list := append(k.arguments(), k.ints(y.start), k.ints(y.index), k.floats(y.weight), k.ints(x.start), k.ints(x.index), k.floats(x.weight))
-	return k.loop(C.mv_resize_backward, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW})
+	return k.loop(fn, list, []int{r.N, r.H, r.W, r.C, r.OH, r.OW})
 }

@@ -1,5 +1,5 @@
+#include "bf16.h"
 #include "kernels.h"
-#include "loops.h"
 #include "winograd.h"
 
 // wino is a 3x3 convolution of stride 1 and any dilation. A tile is the outputs that
@@ -15,10 +15,11 @@ typedef struct {
 	const float *zeros, *bias; // as many as ic or oc
 	int64_t relu, sum, turned;
 	int64_t width; // channels of products, oc rounded up to whole vectors
+	int64_t half_in, half_out; // whether the activations read and written are bf16
 } wino;
 
 static wino geometry(const int64_t *n, const void *rows, const void *cols, const void *zeros) {
-	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], rows, cols, zeros, zeros, 0, 0, 0, n[6]};
+	return (wino){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8], n[9], n[10], n[11], n[12], n[13], n[14], rows, cols, zeros, zeros, 0, 0, 0, n[6], 0, 0};
 }
 
 static int64_t tiles(const wino *g) { return g->n * g->th * g->tw; }
@@ -30,8 +31,25 @@ static int64_t plane(int64_t size) { return size + MV_LANES; }
 // Each pass below transforms items lo to hi, tiles or filters, of kinds kr and kc;
 // planes are stride apart.
 
-// gather finds the side's inputs of a tile, rows by columns.
-MV_ALWAYS void gather(const float *image, const float *zeros, int64_t h, int64_t w, int64_t c, int64_t row, int64_t col, int64_t dh, int64_t dw, int rows, int cols, const float **from) {
+// load and store move sixteen activations, floats or bf16.
+MV_ALWAYS void load(vec *v, const char *p, int half) {
+	*v = half ? (vec)(__builtin_convertvector(*(const halves *)p, words) << 16) : *(const vec *)p;
+}
+
+MV_ALWAYS void store(char *p, int half, const vec *v) {
+	if (!half) {
+		*(vec *)p = *v;
+		return;
+	}
+	words u = (words)*v, nan = (words)((u & 0x7fffffff) > 0x7f800000);
+	u = (nan & (u >> 16 | 0x40)) | (~nan & ((u + 0x7fff + (u >> 16 & 1)) >> 16));
+	*(halves *)p = __builtin_convertvector(u, halves);
+}
+
+MV_ALWAYS int64_t bytes(int half) { return half ? sizeof(bf16) : sizeof(float); }
+
+// gather finds the side's inputs of a tile, rows by columns; c is a pixel's bytes.
+MV_ALWAYS void gather(const char *image, const char *zeros, int64_t h, int64_t w, int64_t c, int64_t row, int64_t col, int64_t dh, int64_t dw, int rows, int cols, const char **from) {
 	for (int a = 0; a < rows; a++)
 		for (int b = 0; b < cols; b++) {
 			int64_t y = row + a * dh, x = col + b * dw;
@@ -40,18 +58,19 @@ MV_ALWAYS void gather(const float *image, const float *zeros, int64_t h, int64_t
 }
 
 // x -> factors.
-MV_ALWAYS void inputs(const wino *g, int kr, int kc, const float *x, float *v, int64_t stride, int64_t lo, int64_t hi) {
+MV_ALWAYS void read_inputs(const wino *g, int kr, int kc, int half, const char *x, float *v, int64_t stride, int64_t lo, int64_t hi) {
 	int rows = mv_wino_reach(kr), cols = mv_wino_reach(kc);
+	int64_t pixel = g->ic * bytes(half);
 	for (int64_t i = lo; i < hi; i++, v += g->ic) {
 		int64_t row = g->rows[i / g->tw % g->th] - g->ph + mv_wino_first(kr) * g->dh;
 		int64_t col = g->cols[i % g->tw] - g->pw + mv_wino_first(kc) * g->dw;
-		const float *from[MV_AREA];
-		gather(x + i / (g->th * g->tw) * g->h * g->w * g->ic, g->zeros, g->h, g->w, g->ic, row, col, g->dh, g->dw, rows, cols, from);
+		const char *from[MV_AREA];
+		gather(x + i / (g->th * g->tw) * g->h * g->w * pixel, (const char *)g->zeros, g->h, g->w, pixel, row, col, g->dh, g->dw, rows, cols, from);
 		for (int64_t c = 0; c < g->ic; c += MV_LANES) {
 			vec t[MV_AREA], u[MV_AREA];
 			for (int b = 0; b < cols; b++) {
 				vec d[MV_SIDE];
-				for (int a = 0; a < rows; a++) d[a] = *(const vec *)(from[a * cols + b] + c);
+				for (int a = 0; a < rows; a++) load(d + a, from[a * cols + b] + c * bytes(half), half);
 				mv_wino_inputs(kr, d, 1, t + b, cols);
 			}
 			for (int a = 0; a < kr; a++) mv_wino_inputs(kc, t + a * cols, 1, u + a * kc, 1);
@@ -61,19 +80,33 @@ MV_ALWAYS void inputs(const wino *g, int kr, int kc, const float *x, float *v, i
 }
 
 // add_some adds the first n channels at from, at most a vector's.
-MV_ALWAYS void add_some(vec *v, const float *from, int64_t n) {
+MV_ALWAYS void add_some(vec *v, const char *from, int half, int64_t n) {
+	if (n >= MV_LANES) {
+		vec more;
+		load(&more, from, half);
+		*v += more;
+	} else
+		for (int64_t i = 0; i < n; i++) (*v)[i] += half ? mv_wide(((const bf16 *)from)[i]) : ((const float *)from)[i];
+}
+
+MV_ALWAYS void store_some(char *to, int half, const vec *v, int64_t n) {
 	if (n >= MV_LANES)
-		*v += *(const vec *)from;
+		store(to, half, v);
 	else
-		for (int64_t i = 0; i < n; i++) (*v)[i] += from[i];
+		for (int64_t i = 0; i < n; i++)
+			if (half)
+				((bf16 *)to)[i] = mv_narrow((*v)[i]);
+			else
+				((float *)to)[i] = (*v)[i];
 }
 
 // products -> y. The channels of products behind y's last are dropped.
-MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, int64_t stride, int64_t lo, int64_t hi) {
+MV_ALWAYS void write_outputs(const wino *g, int kr, int kc, int half, const float *v, char *y, int64_t stride, int64_t lo, int64_t hi) {
 	int rows = mv_wino_m(kr), cols = mv_wino_m(kc);
+	int64_t pixel = g->oc * bytes(half);
 	for (int64_t i = lo; i < hi; i++, v += g->width) {
 		int64_t row = g->rows[i / g->tw % g->th], col = g->cols[i % g->tw];
-		float *image = y + i / (g->th * g->tw) * g->oh * g->ow * g->oc;
+		char *image = y + i / (g->th * g->tw) * g->oh * g->ow * pixel;
 		for (int64_t c = 0; c < g->oc; c += MV_LANES) {
 			vec t[MV_AREA];
 			for (int b = 0; b < kc; b++) {
@@ -83,20 +116,17 @@ MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, 
 			}
 			int64_t left = g->oc - c;
 			vec bias = {0};
-			add_some(&bias, g->bias + c, left);
+			add_some(&bias, (const char *)(g->bias + c), 0, left);
 			for (int a = 0; a < rows && row + a * g->dh < g->oh; a++) {
 				vec o[MV_SIDE];
 				mv_wino_outputs(kc, t + a * kc, 1, o, 1);
-				float *to = image + ((row + a * g->dh) * g->ow + col) * g->oc + c;
+				char *to = image + ((row + a * g->dh) * g->ow + col) * pixel + c * bytes(half);
 				for (int b = 0; b < cols && col + b * g->dw < g->ow; b++) {
-					float *at = to + b * g->dw * g->oc;
+					char *at = to + b * g->dw * pixel;
 					vec s = o[b] + bias;
-					if (g->sum) add_some(&s, at, left);
+					if (g->sum) add_some(&s, at, half, left);
 					if (g->relu) s = (vec)((mask)s & ~(s < 0)); // NaN stays
-					if (left >= MV_LANES)
-						*(vec *)at = s;
-					else
-						for (int64_t j = 0; j < left; j++) at[j] = s[j];
+					store_some(at, half, &s, left);
 				}
 			}
 		}
@@ -104,16 +134,17 @@ MV_ALWAYS void outputs(const wino *g, int kr, int kc, const float *v, float *y, 
 }
 
 // dy -> factors.
-MV_ALWAYS void gradients(const wino *g, int kr, int kc, const float *dy, float *v, int64_t stride, int64_t lo, int64_t hi) {
+MV_ALWAYS void read_gradients(const wino *g, int kr, int kc, int half, const char *dy, float *v, int64_t stride, int64_t lo, int64_t hi) {
 	int rows = mv_wino_m(kr), cols = mv_wino_m(kc);
+	int64_t pixel = g->oc * bytes(half);
 	for (int64_t i = lo; i < hi; i++, v += g->oc) {
-		const float *from[MV_AREA];
-		gather(dy + i / (g->th * g->tw) * g->oh * g->ow * g->oc, g->zeros, g->oh, g->ow, g->oc, g->rows[i / g->tw % g->th], g->cols[i % g->tw], g->dh, g->dw, rows, cols, from);
+		const char *from[MV_AREA];
+		gather(dy + i / (g->th * g->tw) * g->oh * g->ow * pixel, (const char *)g->zeros, g->oh, g->ow, pixel, g->rows[i / g->tw % g->th], g->cols[i % g->tw], g->dh, g->dw, rows, cols, from);
 		for (int64_t c = 0; c < g->oc; c += MV_LANES) {
 			vec t[MV_AREA], u[MV_AREA];
 			for (int b = 0; b < cols; b++) {
 				vec d[MV_SIDE];
-				for (int a = 0; a < rows; a++) d[a] = *(const vec *)(from[a * cols + b] + c);
+				for (int a = 0; a < rows; a++) load(d + a, from[a * cols + b] + c * bytes(half), half);
 				mv_wino_gradients(kr, d, 1, t + b, cols);
 			}
 			for (int a = 0; a < kr; a++) mv_wino_gradients(kc, t + a * cols, 1, u + a * kc, 1);
@@ -156,10 +187,17 @@ MV_ALWAYS void taps_back(const wino *g, int kr, int kc, const float *u, float *w
 	}
 }
 
+MV_ALWAYS void inputs(const wino *g, int kr, int kc, const void *x, void *v, int64_t stride, int64_t lo, int64_t hi) { read_inputs(g, kr, kc, 0, x, v, stride, lo, hi); }
+MV_ALWAYS void half_inputs(const wino *g, int kr, int kc, const void *x, void *v, int64_t stride, int64_t lo, int64_t hi) { read_inputs(g, kr, kc, 1, x, v, stride, lo, hi); }
+MV_ALWAYS void outputs(const wino *g, int kr, int kc, const void *v, void *y, int64_t stride, int64_t lo, int64_t hi) { write_outputs(g, kr, kc, 0, v, y, stride, lo, hi); }
+MV_ALWAYS void half_outputs(const wino *g, int kr, int kc, const void *v, void *y, int64_t stride, int64_t lo, int64_t hi) { write_outputs(g, kr, kc, 1, v, y, stride, lo, hi); }
+MV_ALWAYS void gradients(const wino *g, int kr, int kc, const void *dy, void *v, int64_t stride, int64_t lo, int64_t hi) { read_gradients(g, kr, kc, 0, dy, v, stride, lo, hi); }
+MV_ALWAYS void half_gradients(const wino *g, int kr, int kc, const void *dy, void *v, int64_t stride, int64_t lo, int64_t hi) { read_gradients(g, kr, kc, 1, dy, v, stride, lo, hi); }
+
 // Every pass is compiled for each pair of kinds.
-typedef void (*pass)(const wino *, const float *, float *, int64_t, int64_t, int64_t);
+typedef void (*pass)(const wino *, const void *, void *, int64_t, int64_t, int64_t);
 #define PAIR(name, r, c) \
-	MV_CLONES static void name##r##c(const wino *g, const float *from, float *to, int64_t stride, int64_t lo, int64_t hi) { name(g, r, c, from, to, stride, lo, hi); }
+	MV_CLONES static void name##r##c(const wino *g, const void *from, void *to, int64_t stride, int64_t lo, int64_t hi) { name(g, r, c, from, to, stride, lo, hi); }
 #define PAIRS(name) \
 	PAIR(name, 6, 6) PAIR(name, 6, 5) PAIR(name, 6, 3) PAIR(name, 5, 6) PAIR(name, 5, 5) PAIR(name, 5, 3) PAIR(name, 3, 6) PAIR(name, 3, 5) PAIR(name, 3, 3) \
 	static pass name##_for(const wino *g) { \
@@ -176,8 +214,11 @@ typedef void (*pass)(const wino *, const float *, float *, int64_t, int64_t, int
 		return name##33; \
 	}
 PAIRS(inputs)
+PAIRS(half_inputs)
 PAIRS(outputs)
+PAIRS(half_outputs)
 PAIRS(gradients)
+PAIRS(half_gradients)
 PAIRS(taps)
 PAIRS(taps_back)
 
@@ -199,8 +240,9 @@ static void products(int64_t planes, char ta, char tb, int64_t m, int64_t n, int
 
 // p: x, w [3,3,I,O], bias or zeros, y, factors of the filters, factors and products of
 // a chunk of tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu,
-// whether y is added to, output channels of w and of products. Turned filters are rotated by half a turn and their channels
-// change places: a data gradient.
+// whether y is added to, output channels of w and of products, whether x and y
+// are bf16. Turned filters are rotated by half a turn and their channels change places:
+// a data gradient.
 MV_LOOP(mv_winograd) {
 	(void)f;
 	wino g = geometry(n, p[7], p[8], p[9]);
@@ -209,31 +251,35 @@ MV_LOOP(mv_winograd) {
 	g.relu = n[17];
 	g.sum = n[18];
 	g.width = n[19];
+	g.half_in = n[20];
+	g.half_out = n[21];
+	pass in = g.half_in ? half_inputs_for(&g) : inputs_for(&g), out = g.half_out ? half_outputs_for(&g) : outputs_for(&g);
 	float *u = p[4], *v = p[5], *o = p[6];
 	int64_t chunk = n[15], size = g.ic * g.width;
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.width);
 	MV_PARALLEL(size, MV_LANES, 1, taps_for(&g)(&g, p[1], u, su, lo, hi));
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
-		MV_PARALLEL(k, 1, 1, inputs_for(&g)(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
+		MV_PARALLEL(k, 1, 1, in(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
 		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.width, g.ic, v, sv, u, su, 0, o, so);
-		MV_PARALLEL(k, 1, 1, outputs_for(&g)(&g, o + lo * g.width, p[3], so, at + lo, at + hi));
+		MV_PARALLEL(k, 1, 1, out(&g, o + lo * g.width, p[3], so, at + lo, at + hi));
 	}
 }
 
 // p: x, dy, dw [3,3,IC,OC], products, factors of a chunk's inputs and gradients, rows,
-// cols, zeros. n: geometry's, tiles of a chunk.
+// cols, zeros. n: geometry's, tiles of a chunk, whether x and dy are bf16.
 MV_LOOP(mv_winograd_weights) {
 	(void)f;
 	wino g = geometry(n, p[6], p[7], p[8]);
 	float *u = p[3], *v = p[4], *o = p[5];
 	int64_t chunk = n[15], size = g.ic * g.oc;
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.oc);
+	pass in = n[16] ? half_inputs_for(&g) : inputs_for(&g), back = n[16] ? half_gradients_for(&g) : gradients_for(&g);
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
 		MV_PARALLEL(k, 1, 1, {
-			inputs_for(&g)(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi);
-			gradients_for(&g)(&g, p[1], o + lo * g.oc, so, at + lo, at + hi);
+			in(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi);
+			back(&g, p[1], o + lo * g.oc, so, at + lo, at + hi);
 		});
 		products(g.kr * g.kc, 'T', 'N', g.ic, g.oc, k, v, sv, o, so, at > 0, u, su);
 	}

@@ -16,6 +16,9 @@
 // A vector of 16 channels, as aligned as a float.
 typedef float vec __attribute__((vector_size(64), aligned(4), may_alias));
 typedef int mask __attribute__((vector_size(64), aligned(4), may_alias));
+// Sixteen bf16, and the bits of floats.
+typedef uint16_t halves __attribute__((vector_size(32), aligned(2), may_alias));
+typedef uint32_t words __attribute__((vector_size(64), aligned(4), may_alias));
 
 enum { MV_LANES = 16, MV_SIDE = 6, MV_AREA = MV_SIDE * MV_SIDE };
 

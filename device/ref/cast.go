@@ -4,9 +4,9 @@ import "manvision/device"
 
 var _ device.Reducer = (*Device)(nil)
 
-// SupportsBF16 implements device.Reducer: this device computes in float64 all the
+// BF16 implements device.Reducer: this device holds and computes in float64 all the
 // same.
-func (d *Device) SupportsBF16() error { return nil }
+func (d *Device) BF16() (arithmetic string, err error) { return "float64", nil }
 
 func cast() program {
 	return program{run: func(c *call) error {

@@ -78,7 +78,7 @@ func (m *Machine) processorFindings(add func(area string, s finding.Severity, fi
 	case !m.Has("avx512f"):
 		add("processor", finding.Note, guest, "%s has no AVX-512: figures of BENCHMARKS.md are with it", m.CPU)
 	case !m.Has("avx512_bf16"):
-		add("processor", finding.Note, "nothing to do for precision f32", "%s has no avx512_bf16: precision bf16 does not work", m.CPU)
+		add("processor", finding.Note, "nothing to do", "%s has no avx512_bf16: precision bf16 saves memory, but not time", m.CPU)
 	}
 }
 

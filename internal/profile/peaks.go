@@ -42,7 +42,7 @@ func Measure(dev device.Device) (*Peaks, error) {
 		return nil, err
 	}
 	p.GFLOPs *= 2 * n * n * n / 1e9
-	if r, ok := dev.(device.Reducer); ok && r.SupportsBF16() == nil {
+	if _, ok := dev.(device.Reducer); ok {
 		c := device.Conv{N: 1, H: 64, W: 64, IC: 1024, OC: 1024, KH: 1, KW: 1, SH: 1, SW: 1, DH: 1, DW: 1, Groups: 1}
 		if op, ok := device.Reduce(c); ok {
 			if p.BF16, err = fastest(dev, op, 20); err != nil {
