@@ -35,7 +35,10 @@ func (n *Network) within(limit int64, heads headsOf) error {
 		}
 		if total <= limit {
 			n.Model.Strategy, n.Model.Partition = m.Strategy, m.Partition
-			n.Note = fmt.Sprintf("manpp.memory_limit %s: K=%d is the smallest number of blocks that fits (%s planned)", progress.Bytes(limit), k, progress.Bytes(total))
+			if n.Note != "" {
+				n.Note += "\n"
+			}
+			n.Note += fmt.Sprintf("manpp.memory_limit %s: K=%d is the smallest number of blocks that fits (%s planned)", progress.Bytes(limit), k, progress.Bytes(total))
 			return nil
 		}
 		if total < least {

@@ -57,6 +57,11 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	model.Depth = cfg.MANPP.Classification.Depth
 	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
 	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
+	if r, ok := dev.(device.Reducer); ok && store.Activations == device.BF16 {
+		if arithmetic, err := r.BF16(); err == nil {
+			n.Note = "precision bf16: convolutions multiply " + arithmetic
+		}
+	}
 	switch {
 	case strategy.Local && cfg.MANPP.MemoryLimit != "":
 		limit, err := config.ParseBytes(cfg.MANPP.MemoryLimit)

@@ -86,14 +86,7 @@ func newRetinaNet(out io.Writer, o *options) *cobra.Command {
 }
 
 func (o *options) time(out io.Writer, run func(*cpu.Device) (*bench.Steps, error)) error {
-	switch o.precision {
-	case "f32":
-	case "bf16":
-		bench.Activations = device.BF16
-	default:
-		return fmt.Errorf("--precision %q: want f32 or bf16", o.precision)
-	}
-	dev, err := cpu.New(cpu.Options{Threads: o.threads})
+	dev, err := o.device()
 	if err != nil {
 		return err
 	}
@@ -105,4 +98,16 @@ func (o *options) time(out io.Writer, run func(*cpu.Device) (*bench.Steps, error
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(s)
+}
+
+// device opens the device, after the precision of all that is timed has been set.
+func (o *options) device() (*cpu.Device, error) {
+	switch o.precision {
+	case "f32":
+	case "bf16":
+		bench.Activations = device.BF16
+	default:
+		return nil, fmt.Errorf("--precision %q: want f32 or bf16", o.precision)
+	}
+	return cpu.New(cpu.Options{Threads: o.threads})
 }

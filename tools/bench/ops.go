@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"manvision/device"
-	"manvision/device/cpu"
 	"manvision/internal/bench"
 	"manvision/internal/cli"
 	"manvision/internal/profile"
@@ -61,7 +60,7 @@ Winograd's algorithm, a part of the copy above it arguments that stayed in the c
 			if run == nil {
 				return fmt.Errorf("--work %q: one of %s", work, strings.Join(workNames(), ", "))
 			}
-			dev, err := cpu.New(cpu.Options{Threads: o.threads})
+			dev, err := o.device()
 			if err != nil {
 				return err
 			}
