@@ -5,7 +5,14 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 
-enum { CHAINS = 12, ROUNDS = 20000 }; // 12 sums hide the latency of one
+// Twelve sums hide the latency of one; they are named, as an array would lie in memory.
+enum { ROUNDS = 20000 };
+#define EACH(f) f(a) f(b) f(c) f(d) f(e) f(g) f(h) f(i) f(j) f(k) f(l) f(m)
+#define ZERO(s) __m512 s = _mm512_setzero_ps();
+#define HALVES(s) s = _mm512_dpbf16_ps(s, x, x);
+#define FLOATS(s) s = _mm512_fmadd_ps(x, x, s);
+#define HOLD(s) __asm__ volatile("" : "+v"(s));
+#define SINK(s) *sink += _mm512_reduce_add_ps(s);
 
 static double seconds(void) {
 	struct timespec t;
@@ -13,30 +20,23 @@ static double seconds(void) {
 	return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-__attribute__((target("avx512f,avx512bf16"), noinline, optimize("unroll-loops"))) static double narrow(float *sink) {
-	__m512 s[CHAINS];
+__attribute__((target("avx512f,avx512bf16"), noinline)) static double narrow(float *sink) {
 	__m512bh x = (__m512bh)_mm512_set1_epi32(0x3f803f80);
-	for (int i = 0; i < CHAINS; i++) s[i] = _mm512_setzero_ps();
+	EACH(ZERO)
 	double t = seconds();
-	for (int r = 0; r < ROUNDS; r++) {
-		for (int i = 0; i < CHAINS; i++) s[i] = _mm512_dpbf16_ps(s[i], x, x);
-		for (int i = 0; i < CHAINS; i++) __asm__ volatile("" : "+v"(s[i]));
-	}
+	for (int r = 0; r < ROUNDS; r++) { EACH(HALVES) EACH(HOLD) }
 	t = seconds() - t;
-	for (int i = 0; i < CHAINS; i++) *sink += _mm512_reduce_add_ps(s[i]);
+	EACH(SINK)
 	return t / 2; // two products where a float32's instruction has one
 }
 
-__attribute__((target("avx512f"), noinline, optimize("unroll-loops"))) static double full(float *sink) {
-	__m512 s[CHAINS], x = _mm512_set1_ps(1);
-	for (int i = 0; i < CHAINS; i++) s[i] = _mm512_setzero_ps();
+__attribute__((target("avx512f"), noinline)) static double full(float *sink) {
+	__m512 x = _mm512_set1_ps(1);
+	EACH(ZERO)
 	double t = seconds();
-	for (int r = 0; r < ROUNDS; r++) {
-		for (int i = 0; i < CHAINS; i++) s[i] = _mm512_fmadd_ps(x, x, s[i]);
-		for (int i = 0; i < CHAINS; i++) __asm__ volatile("" : "+v"(s[i]));
-	}
+	for (int r = 0; r < ROUNDS; r++) { EACH(FLOATS) EACH(HOLD) }
 	t = seconds() - t;
-	for (int i = 0; i < CHAINS; i++) *sink += _mm512_reduce_add_ps(s[i]);
+	EACH(SINK)
 	return t;
 }
 
@@ -46,9 +46,9 @@ double mv_bf16_rate(void) {
 	double best[2] = {1, 1};
 	float sink = 0;
 	for (int i = 0; i < 9; i++) {
-		double a = narrow(&sink), b = full(&sink);
-		if (a < best[0]) best[0] = a;
-		if (b < best[1]) best[1] = b;
+		double n = narrow(&sink), w = full(&sink);
+		if (n < best[0]) best[0] = n;
+		if (w < best[1]) best[1] = w;
 	}
 	volatile float keep = sink;
 	(void)keep;
