@@ -21,6 +21,46 @@ MV_LOOP(mv_cast_bf16) {
 	MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, mv_round((const float *)p[0] + lo, hi - lo, (bf16 *)p[1] + lo));
 }
 
+// The inputs that a convolution of one tap and strides above 1 uses, for its rows of
+// outputs first to first + rows, images on top of each other.
+typedef struct {
+	int64_t first, rows, oh, ow, c, h, w, sh, sw;
+} grid;
+
+static grid grid_of(const int64_t *n) { return (grid){n[0], n[1], n[2], n[3], n[4], n[5], n[6], n[7], n[8]}; }
+
+static void widen_used(grid g, const bf16 *x, int64_t lo, int64_t hi, float *y) {
+	for (int64_t r = lo; r < hi; r++) {
+		int64_t at = g.first + r;
+		const bf16 *from = x + (at / g.oh * g.h + at % g.oh * g.sh) * g.w * g.c;
+		for (int64_t o = 0; o < g.ow; o++) mv_widen(from + o * g.sw * g.c, g.c, y + (r * g.ow + o) * g.c);
+	}
+}
+
+// p: x [N,H,W,C] bf16, y [rows,OW,C]. n: grid.
+MV_LOOP(mv_widen_used) {
+	(void)f;
+	grid g = grid_of(n);
+	MV_PARALLEL(g.rows, 1, g.rows * g.ow * g.c > MV_SMALL, widen_used(g, p[0], lo, hi, p[1]));
+}
+
+static void round_used(grid g, const float *x, int64_t lo, int64_t hi, bf16 *y) {
+	for (int64_t r = lo; r < hi; r++) {
+		int64_t at = g.first + r, row = at % g.oh, top = row * g.sh, bottom = row + 1 < g.oh ? top + g.sh : g.h;
+		bf16 *to = y + (at / g.oh * g.h + top) * g.w * g.c;
+		memset(to, 0, (bottom - top) * g.w * g.c * sizeof *to);
+		for (int64_t o = 0; o < g.ow; o++) mv_round(x + (r * g.ow + o) * g.c, g.c, to + o * g.sw * g.c);
+	}
+}
+
+// The other way round; what is not used becomes 0. p: x [rows,OW,C], y [N,H,W,C] bf16.
+// n: grid.
+MV_LOOP(mv_round_used) {
+	(void)f;
+	grid g = grid_of(n);
+	MV_PARALLEL(g.rows, 1, g.rows * g.ow * g.c > MV_SMALL, round_used(g, p[0], lo, hi, p[1]));
+}
+
 MV_CLONES static void relu(const bf16 *x, int64_t lo, int64_t hi, bf16 *y) {
 #pragma GCC ivdep
 	for (int64_t i = lo; i < hi; i++) y[i] = x[i] > 0x8000 && x[i] <= 0xff80 ? 0 : x[i]; // below 0; NaN stays

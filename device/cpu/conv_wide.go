@@ -38,10 +38,15 @@ func (k *kernel) wideConv(m device.Mixed, c device.Conv, dir direction) error {
 		return k.pointwise(c, dir, half)
 	}
 	part, parts := c, 1
-	if c.KH == 1 && c.KW == 1 && c.SH == 1 && c.SW == 1 && c.PH == 0 && c.PW == 0 {
-		part.N, part.H = 1, c.N*c.H // images on top of each other
-		parts = partsOf(part.H, k.partsWanted(c))
+	var used *device.Conv // where not all inputs are used
+	if c.KH == 1 && c.KW == 1 && c.PH == 0 && c.PW == 0 {
+		// Outputs of one row, images on top of each other, from the inputs they use.
+		part.N, part.H, part.W, part.SH, part.SW = 1, c.N*c.OH(), c.OW(), 1, 1
+		parts = partsOf(part.H, k.partsWanted(part))
 		part.H /= parts
+		if c.SH > 1 || c.SW > 1 {
+			used = &c
+		}
 	} else {
 		parts = partsOf(c.N, k.partsWanted(c))
 		part.N /= parts
@@ -50,13 +55,13 @@ func (k *kernel) wideConv(m device.Mixed, c device.Conv, dir direction) error {
 	if err != nil {
 		return err
 	}
-	x := activation{n: part.X().Elems(), half: half.in, in: true, arg: 0}
+	x := activation{n: part.X().Elems(), half: half.in, arg: 0, used: used, rows: part.H}
 	y := activation{n: part.Y().Elems(), half: half.out, arg: k.in}
 	switch dir {
 	case backwardData:
-		x.n, y.n = y.n, x.n
+		x, y = activation{n: y.n, half: half.in, arg: 0}, activation{n: x.n, half: half.out, arg: k.in, used: used, rows: part.H}
 	case backwardWeights:
-		y.half, y.in, y.arg = half.in, true, 1
+		y.half, y.arg = half.in, 1
 		return k.wideGradients(p, part, parts, x, y)
 	}
 	w, err := k.filterFor(p, part)
@@ -82,10 +87,8 @@ func (k *kernel) wideConv(m device.Mixed, c device.Conv, dir direction) error {
 			return err
 		}
 		k.moved = nil
-		if y.half {
-			if err := k.cast(true, y.scratch, y.given(i), y.n); err != nil {
-				return err
-			}
+		if err := y.round(k, i); err != nil {
+			return err
 		}
 		end = max(end, k.scratch)
 	}
@@ -190,10 +193,14 @@ func partsOf(n, wanted int) int {
 
 // activation is one of a convolution's activations, n numbers in each part.
 type activation struct {
-	n        int
-	half, in bool
-	arg      int
-	scratch  place
+	n       int
+	half    bool
+	arg     int
+	scratch place
+	// used is the convolution of stride above 1 and a single tap of which only some
+	// inputs are used, nil where all are; a part has those of rows rows of outputs.
+	used *device.Conv
+	rows int
 }
 
 // room reserves scratch for the floats of a part.
@@ -222,12 +229,33 @@ func (a *activation) at(i int) place {
 	return a.given(i)
 }
 
+// grid is what the loops on used inputs want to know of part i.
+func (a *activation) grid(i int) []int {
+	c := a.used
+	return []int{i * a.rows, a.rows, c.OH(), c.OW(), c.IC, c.H, c.W, c.SH, c.SW}
+}
+
 // widen adds the step that makes the floats of part i.
 func (a *activation) widen(k *kernel, i int) error {
-	if !a.half {
+	switch {
+	case !a.half:
 		return nil
+	case a.used != nil:
+		return k.loop(C.mv_widen_used, []place{argument(a.arg), a.scratch}, a.grid(i))
 	}
 	return k.cast(false, a.given(i), a.scratch, a.n)
+}
+
+// round adds the step that rounds the floats of part i; inputs that are not used get
+// the gradient 0.
+func (a *activation) round(k *kernel, i int) error {
+	switch {
+	case !a.half:
+		return nil
+	case a.used != nil:
+		return k.loop(C.mv_round_used, []place{a.scratch, argument(a.arg)}, a.grid(i))
+	}
+	return k.cast(true, a.scratch, a.given(i), a.n)
 }
 
 // movement is the loop that moves numbers.

@@ -27,6 +27,8 @@ MV_LOOP(mv_column_sums);
 
 MV_LOOP(mv_cast_wide);
 MV_LOOP(mv_cast_bf16);
+MV_LOOP(mv_widen_used);
+MV_LOOP(mv_round_used);
 MV_LOOP(mv_relu_bf16);
 MV_LOOP(mv_relu_backward_bf16);
 MV_LOOP(mv_add_bf16);
@@ -40,6 +42,7 @@ MV_LOOP(mv_column_sums_bf16);
 MV_LOOP(mv_gap_bf16);
 MV_LOOP(mv_gap_backward_bf16);
 
+MV_LOOP(mv_winograd_taps);
 MV_LOOP(mv_winograd);
 MV_LOOP(mv_winograd_weights);
 MV_LOOP(mv_pointwise);
