@@ -14,7 +14,7 @@ DEMOSEG  := runs/demo-segmentation
 PACKAGES := libopencv-dev libopencv-contrib-dev libdnnl-dev libjpeg-dev libdeflate-dev
 
 .DEFAULT_GOAL := build
-.PHONY: setup build test demo demo-segmentation picture bench lint clean
+.PHONY: setup build test demo demo-segmentation picture docs bench lint clean
 
 # Installs the Debian/Ubuntu packages that are missing; nothing when none is.
 setup:
@@ -91,6 +91,11 @@ picture:
 	bin/predict --checkpoint $(DEMOSEG)/checkpoints/best.safetensors --input 'runs/shapes-labels/val/00000[1238].jpg' \
 		--gt runs/shapes-labels/labels/val --out $(DEMOSEG)/readme
 	cp $(DEMOSEG)/readme/sheet.png docs/demo-segmentation.png
+
+# Writes docs/commands and MODEL_ZOO.md anew: from --help, and from the records in docs/zoo.
+docs: build
+	$(GO) run ./internal/docpages/gen
+	bin/report zoo
 
 # Each timing in turn with its peer's, where the peer is installed (Debian:
 # python3-torch python3-torchvision; pip: pycocotools==2.0.11 for PYCOCO), else by

@@ -77,6 +77,7 @@ func Execute(root *cobra.Command, s *Streams, args []string) int {
 		return Usage("%w; see '%s --help'", err, cmd.CommandPath())
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
+	WrapHelp(root)
 	root.SetArgs(args)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -94,6 +95,12 @@ func Execute(root *cobra.Command, s *Streams, args []string) int {
 		return Wrong
 	}
 	return Failed
+}
+
+// WrapHelp breaks the lines of flags in the help of a command, and of those below it, so
+// that they fit a screen of 100 columns.
+func WrapHelp(root *cobra.Command) {
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages |", ".FlagUsagesWrapped 100 |"))
 }
 
 // WriteJSON writes v, indented, to a file in one step, or to out for "-".
