@@ -76,7 +76,7 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 			held = append(held, t)
 		}
 		g := nn.NewGraph(m.Store, nn.Train)
-		g.Recompute = !m.KeepNorms
+		g.Recompute, g.RecomputeConvs = !m.KeepNorms, m.RecomputeConvs
 		var feats map[int]Feature
 		if j == len(m.Partition) && m.Strategy.Window > 1 {
 			feats = chain.forward(g)

@@ -37,6 +37,9 @@ type Model struct {
 	// 1283 MB, cut by stages 1447 instead of 1628; a step's processor time differs by
 	// less than it varies (3.8 to 4.0 s both, 2x256x256 on one thread).
 	KeepSums bool
+	// RecomputeConvs computes again what the 1x1 convolutions of bottlenecks widen
+	// (nn.Graph.RecomputeConvs).
+	RecomputeConvs bool
 	// FrozenNorm keeps the backbone's running statistics and normalises with
 	// them.
 	FrozenNorm bool

@@ -38,6 +38,9 @@ type Graph struct {
 	// Recompute trades time for memory: what a batch norm gives to a convolution is
 	// computed once more for the gradient instead of kept (see Recompute).
 	Recompute bool
+	// RecomputeConvs does the same to what 1x1 convolutions that widen at least
+	// four-fold give to batch norms: the last and the projection of a bottleneck.
+	RecomputeConvs bool
 	// Fold makes ConvNorm one convolution in Eval mode: its weight and bias are
 	// computed from the parameters and running statistics whenever these changed
 	// (device.FoldNorm); a sum with the result of a convolution becomes part of the
@@ -291,7 +294,13 @@ func (g *Graph) ConvNorm(x *gorgonia.Node, conv, norm string, l Layer, relu bool
 	if g.folds() && !l.ReLU {
 		return g.foldedConv(x, conv, norm, l, relu)
 	}
-	return g.Norm(g.Conv(x, conv, l), norm, relu)
+	y := g.Conv(x, conv, l)
+	if g.RecomputeConvs && g.err == nil && l.Kernel == 1 && !l.ReLU && l.Out >= 4*g.channels(x, conv) {
+		if err := Recompute(y); err != nil {
+			g.Fail(err)
+		}
+	}
+	return g.Norm(y, norm, relu)
 }
 
 // FC is a linear layer with parameters name.weight [out,in] and name.bias.

@@ -35,7 +35,11 @@ func BatchNormTrain(x, gamma, beta *gorgonia.Node, eps float64, relu bool) (y, m
 		if err != nil {
 			return nil, err
 		}
-		args := []*gorgonia.Node{in[0], dy, gamma}
+		x, err := recomputed(in[0])
+		if err != nil {
+			return nil, err
+		}
+		args := []*gorgonia.Node{x, dy, gamma}
 		for i := 1; i < len(d.Outputs()); i++ {
 			o, err := output(y, i)
 			if err != nil {
@@ -67,7 +71,11 @@ func BatchNormGlobal(x, gamma, beta, mean, variance *gorgonia.Node, eps float64,
 		if err != nil {
 			return nil, err
 		}
-		args := []*gorgonia.Node{in[0], dy, gamma, in[3], in[4]}
+		x, err := recomputed(in[0])
+		if err != nil {
+			return nil, err
+		}
+		args := []*gorgonia.Node{x, dy, gamma, in[3], in[4]}
 		if relu {
 			mask, err := output(y, 1)
 			if err != nil {

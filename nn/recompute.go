@@ -14,8 +14,10 @@ import (
 // a convolution that reads it; or the result of AddReLU, computed again for all its
 // gradients from its terms, and these from their own where they are recomputed too
 // or results of a batch norm; or the result of LayerNorm or GELU, computed again from
-// its input for the gradient of a Linear that reads it. The recomputed values may
-// differ from y in the last bit of a float32.
+// its input for the gradient of a Linear that reads it; or the result of Conv2D,
+// computed again for the gradient of a batch norm that reads it from its own input,
+// which may be recomputed too. The recomputed values may differ from y in the last bit
+// of a float32.
 func Recompute(y *gorgonia.Node) error {
 	o, ok := y.Op().(*op)
 	if !ok {
@@ -32,6 +34,9 @@ func Recompute(y *gorgonia.Node) error {
 			o.again = func() (*gorgonia.Node, error) { return sumAgain(y) }
 			return nil
 		}
+	case device.Conv:
+		o.again = func() (*gorgonia.Node, error) { return convAgain(o, d) }
+		return nil
 	case device.LayerNorm:
 		o.again = func() (*gorgonia.Node, error) { return LayerNorm(o.args[0], o.args[1], o.args[2], d.Eps) }
 		return nil
@@ -39,15 +44,32 @@ func Recompute(y *gorgonia.Node) error {
 		o.again = func() (*gorgonia.Node, error) { return GELU(o.args[0]) }
 		return nil
 	}
-	return fmt.Errorf("recompute: %s is not a training batch norm, a rectified sum, a layer norm or a GELU", o.desc.Kind())
+	return fmt.Errorf("recompute: %s is not a convolution, a training batch norm, a rectified sum, a layer norm or a GELU", o.desc.Kind())
+}
+
+// convAgain computes the result of convolution o once more.
+func convAgain(o *op, c device.Conv) (*gorgonia.Node, error) {
+	x, err := recomputed(o.args[0])
+	if err != nil {
+		return nil, err
+	}
+	var b *gorgonia.Node
+	if c.Bias {
+		b = o.args[2]
+	}
+	return Conv2D(x, o.args[1], b, ConvOptions{Stride: c.SH, Pad: c.PH, Dilation: c.DH, Groups: c.Groups, ReLU: c.ReLU})
 }
 
 // normAgain computes the result y of a batch norm once more.
 func normAgain(y *gorgonia.Node) (*gorgonia.Node, error) {
 	o := y.Op().(*op)
 	d := o.desc.(device.BatchNorm)
+	x, err := recomputed(o.args[0])
+	if err != nil {
+		return nil, err
+	}
 	if d.Global {
-		return BatchNormGlobal(o.args[0], o.args[1], o.args[2], o.args[3], o.args[4], d.Eps, d.ReLU)
+		return BatchNormGlobal(x, o.args[1], o.args[2], o.args[3], o.args[4], d.Eps, d.ReLU)
 	}
 	mean, err := output(y, 1)
 	if err != nil {
@@ -57,7 +79,7 @@ func normAgain(y *gorgonia.Node) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return BatchNormGlobal(o.args[0], o.args[1], o.args[2], mean, variance, d.Eps, d.ReLU)
+	return BatchNormGlobal(x, o.args[1], o.args[2], mean, variance, d.Eps, d.ReLU)
 }
 
 // sumAgain computes the result y of AddReLU once more.

@@ -10,21 +10,24 @@ import (
 	"manvision/device/ref"
 )
 
-// chain trains three convolutions with norms on device/ref and returns all
-// gradients by name, and the program's working memory.
-func chain(t *testing.T, recompute bool) (map[string][]float64, int64) {
+// chain trains three convolutions and a bottleneck with norms on device/ref and returns
+// all gradients by name, and the program's working memory.
+func chain(t *testing.T, recompute, convs bool) (map[string][]float64, int64) {
 	t.Helper()
 	dev := ref.New()
 	defer dev.Close()
 	store := NewStore(dev, 3)
 	g := NewGraph(store, Train)
-	g.Recompute = recompute
+	g.Recompute, g.RecomputeConvs = recompute, convs
 	x, image := g.Input("x", device.Desc{Shape: []int{2, 16, 16, 3}})
 	labels, ids := g.Input("labels", device.Desc{DType: device.Int32, Shape: []int{2}})
 	l := Layer{Out: 8, Kernel: 3, ConvOptions: ConvOptions{Pad: 1}}
 	y := g.ConvNorm(x, "a", "an", l, true)
 	y = g.ConvNorm(y, "b", "bn", l, true)
 	y = g.ConvNorm(y, "c", "cn", l, false)
+	one := Layer{Out: 32, Kernel: 1}
+	side := g.ConvNorm(y, "d", "dn", one, false)
+	y = g.AddReLU(g.ConvNorm(g.ConvNorm(y, "e", "en", l, true), "f", "fn", one, false), side)
 	y = g.FC(g.GlobalAvgPool(y), "fc", 5, FrameworkDefault)
 	grads, err := g.Gradients(g.CrossEntropy(y, labels, -100))
 	if err != nil {
@@ -62,21 +65,24 @@ func chain(t *testing.T, recompute bool) (map[string][]float64, int64) {
 	return out, p.Bytes()
 }
 
-// Recomputing norms gives the same gradients (float64, last bits apart) in less
-// memory.
+// Recomputing norms gives the same gradients (float64, last bits apart) in less memory,
+// convolutions too in still less.
 func TestRecompute(t *testing.T) {
-	want, kept := chain(t, false)
-	got, again := chain(t, true)
-	for name, w := range want {
-		for i := range w {
-			if d := math.Abs(got[name][i] - w[i]); d > 1e-12*(1+math.Abs(w[i])) {
-				t.Errorf("gradient %d of %s: %v, want %v", i, name, got[name][i], w[i])
-				break
+	want, kept := chain(t, false, false)
+	for _, convs := range []bool{false, true} {
+		got, again := chain(t, true, convs)
+		for name, w := range want {
+			for i := range w {
+				if d := math.Abs(got[name][i] - w[i]); d > 1e-12*(1+math.Abs(w[i])) {
+					t.Errorf("convolutions too %t: gradient %d of %s: %v, want %v", convs, i, name, got[name][i], w[i])
+					break
+				}
 			}
 		}
-	}
-	if again >= kept {
-		t.Errorf("recomputing takes %d bytes, keeping %d", again, kept)
+		if again >= kept {
+			t.Errorf("convolutions too %t: recomputing takes %d bytes, keeping %d", convs, again, kept)
+		}
+		kept = again
 	}
 }
 
