@@ -9,32 +9,54 @@ import (
 	"manvision/exec"
 )
 
-// folded holds a convolution's parameters with the norm behind it folded in.
+// folded holds a convolution's parameters with the norm behind it folded in, or its
+// prepared filter alone; bias is nil then.
 type folded struct {
 	weight, bias *exec.Tensor
 	derived      *exec.Derived
 }
 
 // fold finds or makes the folded parameters of a convolution weight, its bias (or
-// nil), γ, β, mean and variance. They belong to the store, which counts and frees
-// them; programs keep them up to date (see exec.Derived).
-func (s *Store) fold(name string, weight *exec.Tensor, bias *exec.Tensor, norm [4]*exec.Tensor) (*folded, error) {
+// nil), γ, β, mean and variance, the weight in a form of the device's. They belong to
+// the store, which counts and frees them; programs keep them up to date (see
+// exec.Derived).
+func (s *Store) fold(name string, form int, weight *exec.Tensor, bias *exec.Tensor, norm [4]*exec.Tensor) (*folded, error) {
+	in := append([]*exec.Tensor{weight}, norm[:]...)
+	if bias != nil {
+		in = append(in, bias)
+	}
+	return s.derive(formName(name, form), device.FoldNorm{Filter: weight.Desc, Eps: normEps, Bias: bias != nil, Form: form}, in)
+}
+
+// prepare finds or makes a convolution weight in a form of the device's, as fold does.
+func (s *Store) prepare(name string, form int, weight *exec.Tensor) (*folded, error) {
+	return s.derive(formName(name, form), device.PrepareFilter{Filter: weight.Desc, Form: form}, []*exec.Tensor{weight})
+}
+
+// formName names a derived filter: one on maps of several sizes may have several forms.
+func formName(name string, form int) string {
+	if form == 0 {
+		return name
+	}
+	return fmt.Sprintf("%s in form %d", name, form)
+}
+
+func (s *Store) derive(name string, op device.Op, in []*exec.Tensor) (*folded, error) {
 	if f, ok := s.folds[name]; ok {
 		return f, nil
 	}
-	op := device.FoldNorm{Filter: weight.Desc, Eps: normEps, Bias: bias != nil}
-	f := &folded{derived: &exec.Derived{Op: op, In: append([]*exec.Tensor{weight}, norm[:]...)}}
-	if bias != nil {
-		f.derived.In = append(f.derived.In, bias)
-	}
+	f := &folded{derived: &exec.Derived{Op: op, In: in}}
 	for _, d := range op.Outputs() {
 		t, err := exec.NewTensor(s.dev, d)
 		if err != nil {
-			return nil, fmt.Errorf("folded %s: %w", name, err)
+			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		f.derived.Out = append(f.derived.Out, t)
 	}
-	f.weight, f.bias = f.derived.Out[0], f.derived.Out[1]
+	f.weight = f.derived.Out[0]
+	if len(f.derived.Out) > 1 {
+		f.bias = f.derived.Out[1]
+	}
 	if s.folds == nil {
 		s.folds = map[string]*folded{}
 	}
@@ -42,21 +64,24 @@ func (s *Store) fold(name string, weight *exec.Tensor, bias *exec.Tensor, norm [
 	return f, nil
 }
 
-// FoldedBytes is the storage of folded parameters; Bytes includes it.
+// FoldedBytes is the storage of folded and prepared parameters; Bytes includes it.
 func (s *Store) FoldedBytes() int64 {
 	var n int64
 	for _, f := range s.folds {
-		n += f.weight.Bytes() + f.bias.Bytes()
+		for _, t := range f.derived.Out {
+			n += t.Bytes()
+		}
 	}
 	return n
 }
 
-// FreeFolded gives the storage of folded parameters back. Programs that use them
+// FreeFolded gives the storage of folded and prepared parameters back. Programs that use them
 // compute them again.
 func (s *Store) FreeFolded() {
 	for _, f := range s.folds {
-		f.weight.Free()
-		f.bias.Free()
+		for _, t := range f.derived.Out {
+			t.Free()
+		}
 	}
 }
 
@@ -77,20 +102,65 @@ func (g *Graph) foldedConv(x *gorgonia.Node, conv, norm string, l Layer, relu bo
 	if b != nil {
 		bias = g.bind[b]
 	}
-	f, err := g.Store.fold(conv+" and "+norm, g.bind[w], bias, [4]*exec.Tensor{g.bind[p.gamma], g.bind[p.beta], p.runMean, p.runVar})
-	if err != nil {
-		g.Fail(err)
-		return nil
-	}
-	name := "folded " + conv + " and " + norm
-	if _, ok := g.leaves[name+" weight"]; !ok {
-		g.derived = append(g.derived, f.derived)
-	}
 	o := l.ConvOptions
 	o.ReLU = relu
+	form, err := g.form(x, w, o)
+	var f *folded
+	if err == nil {
+		f, err = g.Store.fold("folded "+conv+" and "+norm, form, g.bind[w], bias, [4]*exec.Tensor{g.bind[p.gamma], g.bind[p.beta], p.runMean, p.runVar})
+	}
+	if err != nil {
+		g.Fail(fmt.Errorf("%s: %w", conv, err))
+		return nil
+	}
+	name := formName("folded "+conv+" and "+norm, form)
+	w = g.leafOf(name+" weight", f.weight, f)
 	return g.try(conv, func() (*gorgonia.Node, error) {
-		return Conv2D(x, g.Leaf(name+" weight", f.weight), g.Leaf(name+" bias", f.bias), o)
+		return conv2D(x, w, g.Leaf(name+" bias", f.bias), o, form)
 	})
+}
+
+// preparedConv is a convolution without a norm whose weight w is prepared, if the
+// device reads it faster so.
+func (g *Graph) preparedConv(x *gorgonia.Node, conv string, w, b *gorgonia.Node, o ConvOptions) *gorgonia.Node {
+	if g.err != nil {
+		return nil
+	}
+	form, err := g.form(x, w, o)
+	if err == nil && form != 0 {
+		var f *folded
+		if f, err = g.Store.prepare("prepared "+conv, form, g.bind[w]); err == nil {
+			w = g.leafOf(formName("prepared "+conv, form), f.weight, f)
+		}
+	}
+	return g.try(conv, func() (*gorgonia.Node, error) {
+		if err != nil {
+			return nil, err
+		}
+		return conv2D(x, w, b, o, form)
+	})
+}
+
+// leafOf is the leaf of a derived weight, which the graph then keeps up to date.
+func (g *Graph) leafOf(name string, t *exec.Tensor, f *folded) *gorgonia.Node {
+	if _, ok := g.leaves[name]; !ok {
+		g.derived = append(g.derived, f.derived)
+	}
+	return g.Leaf(name, t)
+}
+
+// form asks the device for the form in which a convolution of x reads w best; 0 means
+// as it is.
+func (g *Graph) form(x, w *gorgonia.Node, o ConvOptions) (int, error) {
+	p, ok := g.Store.dev.(device.Preparer)
+	if !ok || g.Store.Activations != device.Float {
+		return 0, nil
+	}
+	c, err := convOf(x, w, o)
+	if err != nil {
+		return 0, err
+	}
+	return p.FilterForm(c)
 }
 
 // summed returns the sum of a folded graph's nodes, and its ReLU if asked for, as

@@ -210,6 +210,9 @@ func (g *Graph) channels(x *gorgonia.Node, name string) int {
 // Conv is a convolution layer with parameters name.weight and name.bias.
 func (g *Graph) Conv(x *gorgonia.Node, name string, l Layer) *gorgonia.Node {
 	w, b := g.convParams(x, name, l)
+	if g.folds() {
+		return g.preparedConv(x, name, w, b, l.ConvOptions)
+	}
 	return g.try(name, func() (*gorgonia.Node, error) { return Conv2D(x, w, b, l.ConvOptions) })
 }
 

@@ -38,6 +38,12 @@ func (k *kernel) build(op device.Op) error {
 		return k.loop(C.mv_running, k.arguments(), []int{o.C}, o.Momentum, correction)
 	case device.FoldNorm:
 		return k.foldNorm(o)
+	case device.PrepareFilter:
+		f, err := k.d.filterOf(o.Filter)
+		if err != nil {
+			return err
+		}
+		return k.prepareFilter(o.Filter, o.Form, f.md, argument(0), argument(1))
 	case device.ReLU:
 		return k.loop(C.mv_relu, k.arguments(), []int{o.Size})
 	case device.ReLUBackward:

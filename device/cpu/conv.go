@@ -131,6 +131,8 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 		}
 	}
 	switch {
+	case c.Form != 0:
+		return k.prepared(c)
 	case winogradFor(c, dir):
 		return k.winograd(c, dir, halves{})
 	case pointwiseFor(c, dir):

@@ -18,17 +18,20 @@ func pointwiseFor(c device.Conv, dir direction) bool {
 
 // pointwise adds the steps of such a convolution.
 func (k *kernel) pointwise(c device.Conv, dir direction, half halves) error {
-	f, err := k.d.filterOf(c.Weight())
-	if err != nil {
-		return err
-	}
 	in, out := c.IC, c.OC
 	if dir == backwardData {
 		in, out = out, in
 	}
-	w := k.reserve(int64(4 * in * out))
-	if err := k.reorder(f.md, argument(1), hwio(c, c.OC), w); err != nil {
-		return err
+	w := argument(1)
+	if c.Form == 0 {
+		f, err := k.d.filterOf(c.Weight())
+		if err != nil {
+			return err
+		}
+		w = k.reserve(int64(4 * in * out))
+		if err := k.reorder(f.md, argument(1), hwio(c.OC, c.IC, 1, 1, c.OC), w); err != nil {
+			return err
+		}
 	}
 	bias := k.constant(int64(4 * out))
 	added := c.Bias && dir == forward

@@ -62,8 +62,8 @@ func whole(channels int) int { return (channels + lanes - 1) / lanes * lanes }
 
 // hwio describes a filter of one group with output channels innermost, inputs width
 // channels apart.
-func hwio(c device.Conv, width int) C.dnnl_memory_desc_t {
-	dims := [4]C.int64_t{C.int64_t(c.OC), C.int64_t(c.IC), C.int64_t(c.KH), C.int64_t(c.KW)}
+func hwio(o, i, h, w, width int) C.dnnl_memory_desc_t {
+	dims := [4]C.int64_t{C.int64_t(o), C.int64_t(i), C.int64_t(h), C.int64_t(w)}
 	row := dims[1] * C.int64_t(width)
 	strides := [4]C.int64_t{1, C.int64_t(width), dims[3] * row, row}
 	var md C.dnnl_memory_desc_t
@@ -73,10 +73,15 @@ func hwio(c device.Conv, width int) C.dnnl_memory_desc_t {
 
 // winograd adds the steps of a 3x3 convolution by Winograd's algorithm, in
 // chunks of tiles.
+//
+// A filter in a form is transformed already.
 func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
-	f, err := k.d.filterOf(c.Weight())
-	if err != nil {
-		return err
+	var f *filter
+	if c.Form == 0 {
+		var err error
+		if f, err = k.d.filterOf(c.Weight()); err != nil {
+			return err
+		}
 	}
 	h, w, in, oh, ow, out, ph, pw := c.H, c.W, c.IC, c.OH(), c.OW(), c.OC, c.PH, c.PW
 	if dir == backwardData {
@@ -93,11 +98,15 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width, number(half.in), number(half.out)}
 	zeros := k.constant(int64(4 * max(in, out)))
 	steps := []place{k.ints(rows.starts), k.ints(cols.starts), zeros}
-	u := k.reserve(plane(in * width))
 	// The plain filter and a chunk's planes are never needed together.
-	start := k.scratch
-	plain := k.reserve(int64(4 * 9 * in * width))
-	after := k.scratch
+	u, plain := argument(1), argument(1)
+	start, after := k.scratch, k.scratch
+	if f != nil {
+		u = k.reserve(plane(in * width))
+		start = k.scratch
+		plain = k.reserve(int64(4 * 9 * in * width))
+		after = k.scratch
+	}
 	k.scratch = start
 	v := k.reserve(plane(chunk * in))
 	o := k.reserve(plane(chunk * width))
@@ -108,7 +117,7 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 		if err := k.loop(C.mv_winograd_weights, list, append(n[:16:16], number(half.in))); err != nil {
 			return err
 		}
-		if err := k.reorder(hwio(c, c.OC), plain, f.md, argument(k.in)); err != nil || !c.Bias {
+		if err := k.reorder(hwio(c.OC, c.IC, 3, 3, c.OC), plain, f.md, argument(k.in)); err != nil || !c.Bias {
 			return err
 		}
 		return k.columnSums(argument(1), argument(k.in+1), c.N*oh*ow, out, half.in)
@@ -119,14 +128,19 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 	if dir == backwardData {
 		rowWidth = c.OC
 	}
-	if err := k.reorder(f.md, argument(1), hwio(c, rowWidth), plain); err != nil {
-		return err
-	}
 	bias := zeros
 	if c.Bias && dir == forward {
 		bias = argument(2)
 	}
-	return k.loop(C.mv_winograd, append([]place{argument(0), plain, bias, argument(k.in), u, v, o}, steps...), n)
+	if f != nil {
+		if err := k.reorder(f.md, argument(1), hwio(c.OC, c.IC, 3, 3, rowWidth), plain); err != nil {
+			return err
+		}
+		if err := k.loop(C.mv_winograd_taps, []place{plain, u}, []int{in, width, rows.kind, cols.kind, number(dir == backwardData)}); err != nil {
+			return err
+		}
+	}
+	return k.loop(C.mv_winograd, append([]place{argument(0), bias, argument(k.in), u, v, o}, steps...), n)
 }
 
 // winogradFor tells whether a convolution is made by Winograd's algorithm, by a rule
@@ -135,7 +149,15 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 // one pixel and one pair of input and output channels. The figures are a least squares
 // fit (13 % residual) to 378 measurements: 16 to 1024 channels, maps of 7x7 to 64x64
 // with dilations of 1 to 36, all three directions, on one thread of an AVX-512 machine.
-func winogradFor(c device.Conv, dir direction) bool {
+func winogradFor(c device.Conv, dir direction) bool { return winogradPays(c, dir, 27, 8e5) }
+
+// winogradPreparedFor is winogradFor where filters are transformed beforehand: what is
+// left of their share is the time to read them.
+func winogradPreparedFor(c device.Conv) bool { return winogradPays(c, forward, 12, 0) }
+
+// winogradPays is the rule of both, with the costs of a pair of channels in a plane and
+// of a plane.
+func winogradPays(c device.Conv, dir direction, pair, plane float64) bool {
 	if c.KH != 3 || c.KW != 3 || c.SH != 1 || c.SW != 1 || c.Groups != 1 || c.IC%lanes != 0 {
 		return false
 	}
@@ -148,7 +170,7 @@ func winogradFor(c device.Conv, dir direction) bool {
 	rows, cols := cutSides(c, dir)
 	planes, tiles := float64(rows.kind*cols.kind), float64(c.N*len(rows.starts)*len(cols.starts))
 	in, out := float64(c.IC), float64(c.OC)
-	cost := float64(whole(c.OC)) / out * (planes*(tiles*(1.05+12*(1/in+1/out))+27) + 8e5/(in*out))
+	cost := float64(whole(c.OC)) / out * (planes*(tiles*(1.05+12*(1/in+1/out))+pair) + plane/(in*out))
 
 	all := float64(9 * c.N * c.OH() * c.OW())
 	direct := float64(c.N * usedTaps(c.H, c.OH(), c.DH, c.PH) * usedTaps(c.W, c.OW(), c.DW, c.PW))

@@ -65,6 +65,7 @@ type Device struct {
 	now, peak atomic.Int64
 
 	filters map[string]*filter // only touched on the device's thread
+	forms   []form
 	convs   map[convKey]*convPlan
 	halves  map[reducedKey]*convPlan // nil where there is none
 

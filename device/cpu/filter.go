@@ -75,6 +75,16 @@ func (d *Device) Size(desc device.Desc) (int64, error) {
 			return err
 		})
 		return size, err
+	case desc.DType == device.Float && desc.Layout == device.Prepared:
+		var size int64
+		err := d.here(func() error {
+			f, err := d.form(desc, desc.Form)
+			if err == nil {
+				size = f.size
+			}
+			return err
+		})
+		return size, err
 	case desc.Layout != device.Dense:
 		return 0, fmt.Errorf("cpu device: %v: unknown layout %d", desc, desc.Layout)
 	case desc.DType == device.Float, desc.DType == device.Int32:

@@ -27,5 +27,8 @@ func (k *kernel) foldNorm(o device.FoldNorm) error {
 	if err := k.loop(C.mv_fold, list, []int{oc, o.Filter.Elems() / oc, number(o.Bias)}, o.Eps); err != nil {
 		return err
 	}
+	if o.Form != 0 {
+		return k.prepareFilter(o.Filter, o.Form, f.plain, plain, argument(k.in))
+	}
 	return k.reorder(f.plain, plain, f.md, argument(k.in))
 }

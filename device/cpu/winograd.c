@@ -238,15 +238,23 @@ static void products(int64_t planes, char ta, char tb, int64_t m, int64_t n, int
 	}
 }
 
-// p: x, w [3,3,I,O], bias or zeros, y, factors of the filters, factors and products of
-// a chunk of tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu,
-// whether y is added to, output channels of w and of products, whether x and y
-// are bf16. Turned filters are rotated by half a turn and their channels change places:
-// a data gradient.
+// p: w [3,3,I,O], factors of the filters. n: I, O, kinds of rows and columns, turned:
+// rotated by half a turn, for a data gradient.
+MV_LOOP(mv_winograd_taps) {
+	(void)f;
+	wino g = {.ic = n[0], .width = n[1], .kr = n[2], .kc = n[3], .turned = n[4]};
+	int64_t size = g.ic * g.width;
+	MV_PARALLEL(size, MV_LANES, 1, taps_for(&g)(&g, p[0], p[1], plane(size), lo, hi));
+}
+
+// p: x, bias or zeros, y, factors of the filters, factors and products of a chunk of
+// tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu, whether y is
+// added to, output channels of filters and products, whether x and y are bf16. With
+// turned filters inputs and outputs change places: a data gradient.
 MV_LOOP(mv_winograd) {
 	(void)f;
-	wino g = geometry(n, p[7], p[8], p[9]);
-	g.bias = p[2];
+	wino g = geometry(n, p[6], p[7], p[8]);
+	g.bias = p[1];
 	g.turned = n[16];
 	g.relu = n[17];
 	g.sum = n[18];
@@ -254,15 +262,14 @@ MV_LOOP(mv_winograd) {
 	g.half_in = n[20];
 	g.half_out = n[21];
 	pass in = g.half_in ? half_inputs_for(&g) : inputs_for(&g), out = g.half_out ? half_outputs_for(&g) : outputs_for(&g);
-	float *u = p[4], *v = p[5], *o = p[6];
+	float *u = p[3], *v = p[4], *o = p[5];
 	int64_t chunk = n[15], size = g.ic * g.width;
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.width);
-	MV_PARALLEL(size, MV_LANES, 1, taps_for(&g)(&g, p[1], u, su, lo, hi));
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
 		MV_PARALLEL(k, 1, 1, in(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
 		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.width, g.ic, v, sv, u, su, 0, o, so);
-		MV_PARALLEL(k, 1, 1, out(&g, o + lo * g.width, p[3], so, at + lo, at + hi));
+		MV_PARALLEL(k, 1, 1, out(&g, o + lo * g.width, p[2], so, at + lo, at + hi));
 	}
 }
 

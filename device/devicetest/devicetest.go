@@ -51,6 +51,7 @@ func Run(t *testing.T, dev device.Device, tol Tolerances) {
 		})
 		cases = cases[n:]
 	}
+	t.Run("prepared", func(t *testing.T) { testPrepared(t, dev, slow, tol, worst) })
 	if now, _ := dev.Allocated(); now != before {
 		t.Errorf("the device counts %d bytes allocated after all was freed, %d before", now, before)
 	}

@@ -90,6 +90,7 @@ func impossible() []device.Op {
 		change(func(o *device.Conv) { o.Groups = 3 }),
 		change(func(o *device.Conv) { o.Groups = 0 }),
 		change(func(o *device.Conv) { o.DH = 4 }),
+		change(func(o *device.Conv) { o.Form = -1 }),
 	}
 	var ops []device.Op
 	for _, o := range convs {
@@ -114,6 +115,8 @@ func impossible() []device.Op {
 		device.RunningStats{C: 3, Momentum: 0.1},
 		device.FoldNorm{Eps: 1e-5}, device.FoldNorm{Filter: dense(4, 3, 1, 1), Eps: 1e-5},
 		device.FoldNorm{Filter: device.Desc{Layout: device.Filter, Shape: []int{4, 3, 1, 1}}},
+		device.FoldNorm{Filter: good.Weight(), Eps: 1e-5, Form: -1}, device.PrepareFilter{Filter: good.Weight()}, device.PrepareFilter{Filter: dense(4, 3, 1, 1), Form: 1},
+		device.ConvBackwardData{Conv: change(func(o *device.Conv) { o.Form = 1 })}, device.ConvBackwardWeights{Conv: change(func(o *device.Conv) { o.Form = 1 })},
 		device.ReLU{}, device.ReLUBackward{}, device.Fuse{}, device.FuseBackward{},
 		device.GlobalAvgPool{N: 1, H: 0, W: 1, C: 1}, device.GlobalAvgPoolBackward{N: 1, H: 0, W: 1, C: 1},
 		device.Resize{N: 1, H: 1, W: 1, C: 1, OH: 0, OW: 1},
