@@ -66,11 +66,11 @@ func sweeps() []sweep {
 			func(d device.Device, n, steps int) (*Steps, error) { return ResNet50(d, 4, n, steps, false) }},
 		{"RetinaNet R50, 320x416, end to end", "batch", []int{1, 2, 4}, nil,
 			func(d device.Device, n, steps int) (*Steps, error) {
-				return RetinaNet(d, true, n, 320, 416, steps, false)
+				return RetinaNetStep{E2E: true, N: n, H: 320, W: 416}.Train(d, steps, false)
 			}},
 		{"RetinaNet R50, batch 2, K=4", "image area", []int{256, 320, 416, 512, 608}, func(h int) float64 { return float64(h * width(h)) },
 			func(d device.Device, n, steps int) (*Steps, error) {
-				return RetinaNet(d, false, 2, n, width(n), steps, false)
+				return RetinaNetStep{N: 2, H: n, W: width(n)}.Train(d, steps, false)
 			}},
 	}
 }

@@ -12,10 +12,19 @@ import (
 	"manvision/optim"
 )
 
-// RetinaNet times training steps of RetinaNet ResNet-50 with 80 classes as the
+// RetinaNetStep is a training step of RetinaNet ResNet-50 with 80 classes as the
 // official release trains it (SGD, norm clipped at 1, released quirks), cut by
-// stages or, with e2e, whole, on random images [n,h,w,3] with seven boxes.
-func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*Steps, error) {
+// stages or, with E2E, whole, on random images [N,H,W,3] with seven boxes.
+type RetinaNetStep struct {
+	E2E     bool
+	N, H, W int
+	// ClipBlocks and Recompute are what optim.clip: block and manpp.recompute: convs say.
+	ClipBlocks, Recompute bool
+}
+
+// Train times steps.
+func (r RetinaNetStep) Train(dev device.Device, steps int, profile bool) (*Steps, error) {
+	n, h, w := r.N, r.H, r.W
 	base := resident.Baseline()
 	start := time.Now()
 	body, err := backbone.New("resnet50", 64)
@@ -26,11 +35,11 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 	defer store.Free()
 	net := &detection.RetinaNet{Classes: 80, Channels: 256, Convs: 4, LocalConvs: 2, Anchors: detection.DefaultAnchors(), Assign: detection.DefaultAssign(),
 		FocalAlpha: 0.25, FocalGamma: 2, SmoothL1Beta: 1, Prior: 0.01, Quirks: detection.ReleasedQuirks}
-	model := &manpp.Model{Store: store, Backbone: body, Strategy: manpp.E2E, Quirks: manpp.Released, EMAMomentum: 0.995, Prefix: detection.BodyPrefix}
-	if !e2e {
+	model := &manpp.Model{Store: store, Backbone: body, Strategy: manpp.E2E, Quirks: manpp.Released, EMAMomentum: 0.995, Prefix: detection.BodyPrefix, RecomputeConvs: r.Recompute}
+	if !r.E2E {
 		model.Strategy, model.Partition = manpp.MANPP, manpp.Stages(body)
 	}
-	opt, err := manpp.NewOptimizer(store, optim.Hyper{Rule: optim.SGD, Momentum: 0.9, ClipNorm: 1}, optim.Rules{WeightDecay: 1e-4}, optim.Schedule{Base: 0.01})
+	opt, err := manpp.NewOptimizer(store, optim.Hyper{Rule: optim.SGD, Momentum: 0.9, ClipNorm: 1, ClipBlocks: r.ClipBlocks}, optim.Rules{WeightDecay: 1e-4}, optim.Schedule{Base: 0.01})
 	if err != nil {
 		return nil, err
 	}
@@ -56,7 +65,7 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 		}
 	}
 	skip, step := map[string]bool{}, int64(0)
-	var r manpp.StepReport
+	var report manpp.StepReport
 	one := func() (float64, error) {
 		if err := s.Input.Upload(image); err != nil {
 			return 0, err
@@ -64,9 +73,9 @@ func RetinaNet(dev device.Device, e2e bool, n, h, w, steps int, profile bool) (*
 		if err := detection.TargetsOf(s.Heads).Set(boxes, labels, skip); err != nil {
 			return 0, err
 		}
-		err := tr.Run(s, step, skip, false, &r)
+		err := tr.Run(s, step, skip, false, &report)
 		step++
-		return r.Loss(), err
+		return report.Loss(), err
 	}
 	err = out.train(s, steps, profile, one)
 	out.memory(dev, base)

@@ -70,18 +70,17 @@ func newResNet(out io.Writer, o *options) *cobra.Command {
 }
 
 func newRetinaNet(out io.Writer, o *options) *cobra.Command {
-	var batch, height, width int
-	var e2e bool
+	var step bench.RetinaNetStep
 	c := &cobra.Command{Use: "retinanet", Short: "Training step of RetinaNet ResNet-50 (peer: the official release)", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			return o.time(out, func(dev *cpu.Device) (*bench.Steps, error) {
-				return bench.RetinaNet(dev, e2e, batch, height, width, o.steps, o.profile)
-			})
+			return o.time(out, func(dev *cpu.Device) (*bench.Steps, error) { return step.Train(dev, o.steps, o.profile) })
 		}}
-	c.Flags().BoolVar(&e2e, "e2e", false, "train end to end instead of in four blocks")
-	c.Flags().IntVar(&batch, "batch", 2, "images a step")
-	c.Flags().IntVar(&height, "height", 608, "rows of the canvas")
-	c.Flags().IntVar(&width, "width", 800, "columns of the canvas")
+	c.Flags().BoolVar(&step.E2E, "e2e", false, "train end to end instead of in four blocks")
+	c.Flags().IntVar(&step.N, "batch", 2, "images a step")
+	c.Flags().IntVar(&step.H, "height", 608, "rows of the canvas")
+	c.Flags().IntVar(&step.W, "width", 800, "columns of the canvas")
+	c.Flags().BoolVar(&step.ClipBlocks, "clip-blocks", false, "clip block by block (optim.clip: block)")
+	c.Flags().BoolVar(&step.Recompute, "recompute-convs", false, "compute widening convolutions again (manpp.recompute: convs)")
 	return c
 }
 

@@ -23,10 +23,10 @@ import (
 var works = map[string]func(device.Device, int) (*bench.Steps, error){
 	"resnet50": func(d device.Device, steps int) (*bench.Steps, error) { return bench.ResNet50(d, 8, 224, steps, true) },
 	"retinanet": func(d device.Device, steps int) (*bench.Steps, error) {
-		return bench.RetinaNet(d, false, 2, 608, 800, steps, true)
+		return bench.RetinaNetStep{N: 2, H: 608, W: 800}.Train(d, steps, true)
 	},
 	"retinanet-e2e": func(d device.Device, steps int) (*bench.Steps, error) {
-		return bench.RetinaNet(d, true, 2, 608, 800, steps, true)
+		return bench.RetinaNetStep{E2E: true, N: 2, H: 608, W: 800}.Train(d, steps, true)
 	},
 	"deeplab": func(d device.Device, steps int) (*bench.Steps, error) {
 		return bench.DeepLab{Batch: 2, Height: 512, Width: 512, Blocks: 1}.Train(d, steps, true)
