@@ -78,12 +78,16 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 	l := &loaded{}
 	switch a.Task {
 	case arch.Detection:
-		d, r, err := a.LoadDetector(dev, o.checkpoint, min(0.05, o.score))
+		d, r, err := a.LoadDetector(dev, o.checkpoint, 0.05)
 		if err != nil {
 			return nil, err
 		}
 		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
-		d.SkipBad, l.ids, l.close = o.skipBad, d.IDs, d.Close
+		if err := d.SetPost(o.post(d.Post())); err != nil {
+			d.Close()
+			return nil, err
+		}
+		d.SkipBad, l.ids, l.close = o.leaveOut(), d.IDs, d.Close
 		l.detect = func(ctx context.Context, src data.Source, each func(s *data.Sample, found []detection.Detection) error) ([]data.Skip, error) {
 			err := d.Detect(ctx, src, each)
 			return d.Skipped, err
@@ -94,7 +98,7 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 			return nil, err
 		}
 		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
-		s.SkipBad, l.close = o.skipBad, s.Close
+		s.SkipBad, l.close = o.leaveOut(), s.Close
 		l.segment = func(ctx context.Context, src data.Source, each func(i int, labels []uint8) error) ([]data.Skip, error) {
 			err := s.Segment(ctx, src, each)
 			return s.Skipped, err
@@ -105,7 +109,7 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 			return nil, err
 		}
 		fmt.Fprintf(o.streams.Err, "%s:\n%s", o.checkpoint, r)
-		c.SkipBad, l.names, l.close = o.skipBad, c.Names, c.Close
+		c.SkipBad, l.names, l.close = o.leaveOut(), c.Names, c.Close
 		l.classify = func(ctx context.Context, src data.Source, each func(i int, logits []float32) error) ([]data.Skip, error) {
 			err := c.Classify(ctx, src, each)
 			return c.Skipped, err
@@ -116,6 +120,9 @@ func loadArch(a arch.Arch, o *options, dev device.Device) (*loaded, error) {
 
 // archWork is the work of a network of torchvision's.
 func archWork(s *session, a arch.Arch) (work, error) {
+	if s.o.batch > 0 {
+		return nil, cli.Usage("--batch is for networks trained here; %s looks at one image at a time, as torchvision does", a.Name)
+	}
 	if name := s.o.viewFlag(); name != "" {
 		return nil, cli.Usage("--%s is for segmentation networks trained here; %s looks at images as torchvision does", name, a.Name)
 	}

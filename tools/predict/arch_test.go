@@ -29,7 +29,7 @@ func TestClassifier(t *testing.T) {
 	if text := s.Err.(*bytes.Buffer).String(); !strings.Contains(text, "names of: torchvision ResNet\n") || !strings.Contains(text, "(100.0 % of the elements)") {
 		t.Error(text)
 	}
-	var found classified
+	var found struct{ Images []classifiedImage }
 	b, err := os.ReadFile(filepath.Join(dir, "top.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &found)

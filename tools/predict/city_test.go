@@ -42,7 +42,7 @@ func TestCityScores(t *testing.T) {
 			t.Errorf("%s: mIoU %v, training found %v", folder, score.MIoU, want)
 		}
 	}
-	var found pictures
+	var found struct{ Images []picture }
 	b, err := os.ReadFile(filepath.Join(dir, "out.json"))
 	if err == nil {
 		err = json.Unmarshal(b, &found)

@@ -5,14 +5,14 @@ import (
 	"context"
 	"fmt"
 	"image"
+	"io"
 	"math"
-	"path/filepath"
 	"slices"
+	"strconv"
 
 	"manvision/data"
 	"manvision/internal/cli"
 	"manvision/report"
-	"manvision/train"
 )
 
 // topClasses is how many classes are named for each image.
@@ -21,20 +21,13 @@ const topClasses = 5
 // classificationWork names what is on images.
 type classificationWork struct {
 	*session
-	classified
 	best float64 // sum of the first classes' probabilities
 }
 
-// classified is what --json writes.
-type classified struct {
-	Images  []*classifiedImage `json:"images"`
-	Skipped []string           `json:"skipped"` // what is wrong with the files left out
-}
-
-// classifiedImage is what was found on one image.
+// classifiedImage is what --json and --jsonl write of a picture.
 type classifiedImage struct {
-	File    string        `json:"file"`
-	Picture string        `json:"picture"`
+	source
+	Picture string        `json:"picture,omitempty"`
 	Classes []probability `json:"classes"` // the most probable first
 }
 
@@ -46,22 +39,33 @@ type probability struct {
 }
 
 func newClassificationWork(s *session) (work, error) {
+	if name := s.o.boxFlag(); name != "" {
+		return nil, cli.Usage("--%s is for detectors; %s names the %d most probable classes of each image", name, s.o.checkpoint, topClasses)
+	}
 	switch {
 	case s.o.scoreGiven:
 		return nil, cli.Usage("--score is for detectors; %s names the %d most probable classes of each image", s.o.checkpoint, topClasses)
 	case s.o.gt != "":
 		return nil, cli.Usage("--gt is for detectors and segmentation networks; score a classifier with 'eval --arch'")
 	}
-	return &classificationWork{session: s, classified: classified{Images: []*classifiedImage{}, Skipped: []string{}}}, nil
+	return &classificationWork{session: s}, nil
 }
 
 // imageIDs implements work.
 func (w *classificationWork) imageIDs(paths []string) ([]int64, error) { return imageIDs(paths, nil) }
 
+// columns implements work.
+func (w *classificationWork) columns() []string {
+	return []string{"rank", "class", "name", "probability"}
+}
+
+// form implements work.
+func (w *classificationWork) form() func(out io.Writer) form { return newList }
+
 // predict implements work.
-func (w *classificationWork) predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error) {
-	return m.classify(ctx, files, func(i int, logits []float32) error {
-		return w.picture(files.Item(i).Path, mostProbable(logits, m.names))
+func (w *classificationWork) predict(ctx context.Context, m *loaded, src subjects) ([]data.Skip, error) {
+	return m.classify(ctx, src, func(i int, logits []float32) error {
+		return w.picture(src[i], mostProbable(logits, m.names))
 	})
 }
 
@@ -82,29 +86,41 @@ func mostProbable(logits []float32, names []string) []probability {
 	return all
 }
 
-// picture draws an image with its classes underneath.
-func (w *classificationWork) picture(path string, classes []probability) error {
-	img, err := train.Picture(path)
-	if err != nil {
-		return err
+// picture draws a picture with its classes underneath and keeps them.
+func (w *classificationWork) picture(sub *subject, classes []probability) error {
+	record := &classifiedImage{source: sub.source(), Picture: w.drawing.path("", sub.name), Classes: classes}
+	if w.drawing.kind != drawNone {
+		img, err := sub.image()
+		if err != nil {
+			return err
+		}
+		var lines []report.Swatch
+		for i, c := range classes {
+			lines = append(lines, report.Swatch{Colour: report.Colour(i), Text: fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability)})
+		}
+		if err := w.drawing.picture(record.Picture, report.Legend(enlarged(img, nil), lines)); err != nil {
+			return err
+		}
+		if w.drawing.tile() {
+			w.drawing.tiles = append(w.drawing.tiles, report.Tile{Image: enlarged(img, nil), Title: lines[0].Text})
+		}
 	}
-	p := &classifiedImage{File: path, Picture: filepath.Join(w.o.out, w.names[path]), Classes: classes}
-	var lines []report.Swatch
-	for i, c := range classes {
-		lines = append(lines, report.Swatch{Colour: report.Colour(i), Text: fmt.Sprintf("%s %.1f%%", c.Name, 100*c.Probability)})
-	}
-	if err := report.SavePNG(p.Picture, report.Legend(enlarged(img, nil), lines)); err != nil {
-		return err
-	}
-	if len(w.tiles) < sheetPictures {
-		w.tiles = append(w.tiles, report.Tile{Image: enlarged(img, nil), Title: lines[0].Text})
-	}
-	if w.o.json != "-" {
-		if _, err := fmt.Fprintf(w.o.streams.Out, "%s\t%s\t%.4f\n", path, classes[0].Name, classes[0].Probability); err != nil {
+	if !w.o.toStdout() {
+		name := sub.file
+		if sub.frame >= 0 {
+			name = sub.title()
+		}
+		if _, err := fmt.Fprintf(w.o.streams.Out, "%s\t%s\t%.4f\n", name, classes[0].Name, classes[0].Probability); err != nil {
 			return err
 		}
 	}
-	w.Images = append(w.Images, p)
+	var rows [][]string
+	for i, c := range classes {
+		rows = append(rows, []string{strconv.Itoa(i + 1), strconv.Itoa(c.Class), c.Name, number(c.Probability)})
+	}
+	if err := w.outputs.add(sub, record, nil, rows); err != nil {
+		return err
+	}
 	w.best += classes[0].Probability
 	w.step()
 	return nil
@@ -112,22 +128,14 @@ func (w *classificationWork) picture(path string, classes []probability) error {
 
 // sheet implements work.
 func (w *classificationWork) sheet() (image.Image, error) {
-	return report.ContactSheet(w.tiles, 0, tileSide)
+	return report.ContactSheet(w.drawing.tiles, 0, tileSide)
 }
 
 // summary implements work.
 func (w *classificationWork) summary() (header []string, cells []any) {
 	mean := 0.0
-	if len(w.Images) > 0 {
-		mean = w.best / float64(len(w.Images))
+	if w.images > 0 {
+		mean = w.best / float64(w.images)
 	}
 	return []string{"mean probability"}, []any{fmt.Sprintf("%.4f", mean)}
-}
-
-// writeJSON implements work.
-func (w *classificationWork) writeJSON(skipped []error) error {
-	for _, err := range skipped {
-		w.Skipped = append(w.Skipped, err.Error())
-	}
-	return cli.WriteJSON(w.o.json, w.o.streams.Out, w.classified)
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"image"
-	"os"
-	"path/filepath"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/disintegration/imaging"
 
@@ -19,18 +21,36 @@ import (
 // detectionWork draws boxes.
 type detectionWork struct {
 	*session
-	ids     *coco.IDMap
-	gt      *coco.Dataset // nil without --gt
-	results []coco.Result // for --json
-	found   int
-	drawn   int
+	ids   *coco.IDMap
+	kept  []bool        // by label; nil: all are
+	gt    *coco.Dataset // nil without --gt
+	found int
+	drawn int
+}
+
+// detected is what --jsonl writes of a picture.
+type detected struct {
+	source
+	ImageID    int64    `json:"image_id"`
+	Width      int      `json:"width"`
+	Height     int      `json:"height"`
+	Picture    string   `json:"picture,omitempty"`
+	Detections []object `json:"detections"` // the best first
+}
+
+// object is a detection.
+type object struct {
+	Class      string     `json:"class"`
+	CategoryID int        `json:"category_id"`
+	Score      float64    `json:"score"`
+	BBox       [4]float64 `json:"bbox"` // x, y, width, height in pixels
 }
 
 func newDetectionWork(s *session) (work, error) {
 	if name := s.o.viewFlag(); name != "" {
 		return nil, cli.Usage("--%s is for segmentation networks; %s is a detector", name, s.o.checkpoint)
 	}
-	s.cfg.Eval.ScoreThreshold = min(s.cfg.Eval.ScoreThreshold, s.o.score)
+	s.o.applyPost(&s.cfg.Eval)
 	d := &detectionWork{session: s}
 	if s.o.gt != "" {
 		var err error
@@ -44,22 +64,73 @@ func newDetectionWork(s *session) (work, error) {
 // imageIDs implements work.
 func (d *detectionWork) imageIDs(paths []string) ([]int64, error) { return imageIDs(paths, d.gt) }
 
-// predict implements work.
-func (d *detectionWork) predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error) {
-	d.ids = m.ids
-	return m.detect(ctx, files, d.picture)
+// columns implements work.
+func (d *detectionWork) columns() []string {
+	return []string{"class", "category_id", "score", "x", "y", "width", "height"}
 }
 
-// picture draws and keeps what was found on an image.
-func (d *detectionWork) picture(s *data.Sample, found []detection.Detection) error {
-	d.found += len(found)
-	if d.o.json != "" {
-		d.results = append(d.results, train.Results(d.ids, s, found)...)
+// form implements work.
+func (d *detectionWork) form() func(out io.Writer) form { return newResults }
+
+// predict implements work.
+func (d *detectionWork) predict(ctx context.Context, m *loaded, src subjects) ([]data.Skip, error) {
+	d.ids = m.ids
+	if err := d.choose(); err != nil {
+		return nil, err
 	}
-	img, err := train.Picture(s.File)
-	if err != nil {
+	return m.detect(ctx, src, func(s *data.Sample, found []detection.Detection) error {
+		if d.kept != nil {
+			found = slices.DeleteFunc(found, func(f detection.Detection) bool { return !d.kept[f.Label] })
+		}
+		return d.picture(src[s.Index], s, found)
+	})
+}
+
+// choose finds the labels that --classes names.
+func (d *detectionWork) choose() error {
+	if len(d.o.classes) == 0 || d.kept != nil {
+		return nil
+	}
+	names := d.ids.Names()
+	kept := make([]bool, len(names))
+	for _, want := range d.o.classes {
+		label := slices.Index(names, want)
+		if label < 0 {
+			return cli.Usage("--classes: %s has no class %q; it has %s", d.o.checkpoint, want, strings.Join(names, ", "))
+		}
+		kept[label] = true
+	}
+	d.kept = kept
+	return nil
+}
+
+// picture draws and keeps what was found on a picture.
+func (d *detectionWork) picture(sub *subject, s *data.Sample, found []detection.Detection) error {
+	d.found += len(found)
+	if err := d.draw(sub, found); err != nil {
 		return err
 	}
+	record := detected{source: sub.source(), ImageID: sub.id, Width: sub.width, Height: sub.height, Picture: d.drawing.path("", sub.name), Detections: []object{}}
+	results := train.Results(d.ids, s, found)
+	var rows [][]string
+	for i, r := range results {
+		o := object{Class: d.ids.Name(found[i].Label), CategoryID: r.CategoryID, Score: r.Score, BBox: r.BBox}
+		record.Detections = append(record.Detections, o)
+		row := []string{o.Class, strconv.Itoa(o.CategoryID), number(o.Score)}
+		for _, v := range o.BBox {
+			row = append(row, number(v))
+		}
+		rows = append(rows, row)
+	}
+	if err := d.outputs.add(sub, record, results, rows); err != nil {
+		return err
+	}
+	d.step()
+	return nil
+}
+
+// draw draws the boxes of enough score.
+func (d *detectionWork) draw(sub *subject, found []detection.Detection) error {
 	var marks []report.Mark
 	for _, f := range found {
 		if float64(f.Score) < d.o.score {
@@ -71,17 +142,23 @@ func (d *detectionWork) picture(s *data.Sample, found []detection.Detection) err
 		}
 		marks = append(marks, m)
 	}
-	if err := report.SavePNG(filepath.Join(d.o.out, d.names[s.File]), report.DrawDetections(img, marks)); err != nil {
+	d.drawn += len(marks)
+	if d.drawing.kind == drawNone {
+		return nil
+	}
+	img, err := sub.image()
+	if err != nil {
 		return err
 	}
-	d.step()
-	d.drawn += len(marks)
-	if len(d.tiles) < sheetPictures {
-		tile := report.Tile{Image: enlarged(img, marks), Title: filepath.Base(s.File)}
+	if err := d.drawing.picture(d.drawing.path("", sub.name), report.DrawDetections(img, marks)); err != nil {
+		return err
+	}
+	if d.drawing.tile() {
+		tile := report.Tile{Image: enlarged(img, marks), Title: sub.title()}
 		if d.gt != nil {
-			tile.Image = report.SideBySide(enlarged(img, d.truth(s.ImageID)), tile.Image, "ground truth", "found")
+			tile.Image = report.SideBySide(enlarged(img, d.truth(sub.id)), tile.Image, "ground truth", "found")
 		}
-		d.tiles = append(d.tiles, tile)
+		d.drawing.tiles = append(d.drawing.tiles, tile)
 	}
 	return nil
 }
@@ -127,31 +204,10 @@ func (d *detectionWork) sheet() (image.Image, error) {
 	if d.gt != nil {
 		cell *= 2
 	}
-	return report.ContactSheet(d.tiles, 0, cell)
+	return report.ContactSheet(d.drawing.tiles, 0, cell)
 }
 
 // summary implements work.
 func (d *detectionWork) summary() (header []string, cells []any) {
 	return []string{"detections", "drawn"}, []any{d.found, d.drawn}
-}
-
-// writeJSON implements work: the results in COCO's form.
-func (d *detectionWork) writeJSON([]error) error {
-	if d.o.json != "-" {
-		return coco.WriteResults(d.o.json, d.results)
-	}
-	dir, err := os.MkdirTemp("", "predict")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	file := filepath.Join(dir, "results.json")
-	if err := coco.WriteResults(file, d.results); err != nil {
-		return err
-	}
-	b, err := os.ReadFile(file)
-	if err == nil {
-		_, err = d.o.streams.Out.Write(b)
-	}
-	return err
 }

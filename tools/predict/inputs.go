@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"io/fs"
 	"os"
@@ -16,18 +17,80 @@ import (
 // itself or by a pattern may have any.
 var extensions = []string{".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"}
 
-// findImages lists the image files that --input names, sorted by name.
-func findImages(input string) ([]string, error) {
+// findInputs lists the files that the inputs name, in their order and each once.
+func findInputs(o *options) ([]string, error) {
+	var all []string
+	for _, in := range o.inputs {
+		paths, err := findInput(in)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, paths...)
+	}
+	if o.list != "" {
+		paths, err := o.listed()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, paths...)
+	}
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(path string) bool {
+		twice := seen[path]
+		seen[path] = true
+		return twice
+	}), nil
+}
+
+// listed reads the paths that --list names, one a line.
+func (o *options) listed() ([]string, error) {
+	in, name := o.in, "stdin"
+	if o.list != "-" {
+		f, err := os.Open(o.list)
+		if err != nil {
+			return nil, cli.Usage("--list: %w", err)
+		}
+		defer f.Close()
+		in, name = f, o.list
+	}
+	var paths []string
+	lines := bufio.NewScanner(in)
+	for n := 1; lines.Scan(); n++ {
+		path := strings.TrimSuffix(lines.Text(), "\r")
+		if path == "" {
+			continue
+		}
+		st, err := os.Stat(path)
+		if err == nil && st.IsDir() {
+			err = fmt.Errorf("%s is a folder; --list names files", path)
+		}
+		if err != nil {
+			return nil, cli.Usage("--list %s, line %d: %w", name, n, err)
+		}
+		paths = append(paths, path)
+	}
+	if err := lines.Err(); err != nil {
+		return nil, cli.Usage("--list %s: %w", name, err)
+	}
+	if len(paths) == 0 {
+		return nil, cli.Usage("--list %s names no file", name)
+	}
+	return paths, nil
+}
+
+// findInput lists the files that an input names, sorted by name.
+func findInput(input string) ([]string, error) {
 	st, err := os.Stat(input)
 	if err != nil {
 		paths, bad := filepath.Glob(input)
 		if bad != nil {
 			return nil, cli.Usage("--input %q is no pattern: %w", input, bad)
 		}
+		paths = slices.DeleteFunc(paths, isFolder)
 		if len(paths) == 0 {
 			return nil, cli.Usage("--input %s: no such file or folder, and no file matches it", input)
 		}
-		return slices.DeleteFunc(paths, isFolder), nil
+		return paths, nil
 	}
 	if !st.IsDir() {
 		return []string{input}, nil

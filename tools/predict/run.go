@@ -5,8 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"os"
-	"path/filepath"
+	"io"
 	"time"
 
 	"manvision/arch"
@@ -19,9 +18,6 @@ import (
 	"manvision/train"
 )
 
-// sheetPictures is how many pictures the contact sheet shows.
-const sheetPictures = 12
-
 // tileSide is how large pictures are at least on the sheet, in pixels.
 const tileSide = 256
 
@@ -29,24 +25,27 @@ const tileSide = 256
 type work interface {
 	// imageIDs gives every file its id and looks whether the ground truth knows it.
 	imageIDs(paths []string) ([]int64, error)
-	// predict draws what m finds on the files and returns those it left out.
-	predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error)
-	// sheet lays the first pictures out.
+	// columns are those of --csv behind the source.
+	columns() []string
+	// form makes what --json writes.
+	form() func(out io.Writer) form
+	// predict draws and writes what m finds on src and returns those it left out.
+	predict(ctx context.Context, m *loaded, src subjects) ([]data.Skip, error)
+	// sheet lays the drawing's tiles out.
 	sheet() (image.Image, error)
-	// writeJSON writes what --json asks for; skipped are the files left out.
-	writeJSON(skipped []error) error
 	// summary is the task's part of the last table.
 	summary() (header []string, cells []any)
 }
 
 // session is what all works have in common.
 type session struct {
-	o      *options
-	cfg    *config.Config
-	names  map[string]string // file to picture name
-	tiles  []report.Tile     // of the sheet
-	images int               // done
-	step   func()            // after each image
+	o       *options
+	cfg     *config.Config
+	drawing *drawing
+	outputs *outputs
+	images  int    // done
+	step    func() // after each image
+	bad     []error
 }
 
 func newWork(s *session, classes train.Classes) (work, error) {
@@ -62,126 +61,185 @@ func newWork(s *session, classes train.Classes) (work, error) {
 	return newDetectionWork(s)
 }
 
-func run(ctx context.Context, o *options) error {
-	var cfg *config.Config
-	var classes train.Classes
-	var network *arch.Arch // nil: the checkpoint's own
+// model is what is known of a model before it is loaded.
+type model struct {
+	cfg     *config.Config
+	classes train.Classes
+	network *arch.Arch // nil: the checkpoint's own
+}
+
+func (o *options) model() (*model, error) {
+	m := &model{}
 	var err error
 	if o.arch != "" {
 		a, wrong := arch.Find(o.arch)
 		if wrong != nil {
-			return cli.Usage("--arch: %w", wrong)
+			return nil, cli.Usage("--arch: %w", wrong)
 		}
-		network = &a
-		cfg, err = archConfig(a)
+		m.network = &a
+		m.cfg, err = archConfig(a)
 	} else {
-		cfg, classes, err = train.RecipeOf(o.checkpoint)
+		m.cfg, m.classes, err = train.RecipeOf(o.checkpoint)
 	}
 	if err != nil {
-		return cli.Input(err)
+		return nil, cli.Input(err)
 	}
-	cfg.Data.OnBadImage = "error"
-	if o.skipBad {
-		cfg.Data.OnBadImage = "skip"
+	m.cfg.Data.OnBadImage = "error"
+	if o.leaveOut() {
+		m.cfg.Data.OnBadImage = "skip"
 	}
 	if o.threads > 0 {
-		cfg.Threads = o.threads
+		m.cfg.Threads = o.threads
 	}
-	s := &session{o: o, cfg: cfg, names: map[string]string{}}
+	if o.batch > 0 {
+		m.cfg.Eval.Batch = o.batch
+	}
+	return m, nil
+}
+
+func run(ctx context.Context, o *options) error {
+	md, err := o.model()
+	if err != nil {
+		return err
+	}
+	s := &session{o: o, cfg: md.cfg, drawing: &drawing{dir: o.out}}
 	var w work
-	if network != nil {
-		w, err = archWork(s, *network)
+	if md.network != nil {
+		w, err = archWork(s, *md.network)
 	} else {
-		w, err = newWork(s, classes)
+		w, err = newWork(s, md.classes)
 	}
 	if err != nil {
 		return err
 	}
-	paths, err := findImages(o.input)
+	paths, err := findInputs(o)
 	if err != nil {
 		return err
 	}
-	ids, err := w.imageIDs(paths)
+	clip, err := o.clip(paths)
 	if err != nil {
 		return err
 	}
-	for i, name := range pictureNames(paths) {
-		s.names[paths[i]] = name
+	s.drawing.kind = o.draw
+	var all subjects
+	var look func(ctx context.Context, m *loaded) error
+	if clip != nil {
+		defer clip.Close()
+		look = func(ctx context.Context, m *loaded) error { return s.frames(ctx, m, w, clip) }
+	} else {
+		if all, err = s.files(ctx, w, paths); err != nil {
+			return err
+		}
+		look = func(ctx context.Context, m *loaded) error {
+			skipped, err := w.predict(ctx, m, all)
+			for _, k := range skipped {
+				s.bad = append(s.bad, k.Err)
+			}
+			return err
+		}
 	}
-	files, bad := train.OpenFiles(ctx, paths, ids)
-	switch {
-	case ctx.Err() != nil:
-		return errors.New("stopped before the first image")
-	case len(bad) > 0 && !o.skipBad:
-		return cli.Input(fmt.Errorf("%w; %d of %d files cannot be read: repair them or leave them out with --skip-bad", bad[0], len(bad), len(paths)))
-	case files.Len() == 0:
-		return cli.Input(fmt.Errorf("no image can be read, the first: %w", bad[0]))
+	if err := s.drawing.makeDir(); err != nil {
+		return err
 	}
-	if err := os.MkdirAll(o.out, 0o777); err != nil {
-		return cli.Input(err)
-	}
-	dev, err := o.open(train.Threads(cfg))
+	dev, err := o.open(train.Threads(s.cfg))
 	if err != nil {
 		return err
 	}
 	defer dev.Close()
 	var m *loaded
-	if network != nil {
-		m, err = loadArch(*network, o, dev)
+	if md.network != nil {
+		m, err = loadArch(*md.network, o, dev)
 	} else {
-		m, err = loadCheckpoint(cfg, o, dev, classes)
+		m, err = loadCheckpoint(s.cfg, o, dev, md.classes)
 	}
 	if err != nil {
 		return cli.Input(err)
 	}
 	defer m.close()
+	if s.outputs, err = openOutputs(o, w.form(), w.columns()); err != nil {
+		return err
+	}
+	total := len(all)
+	if clip != nil {
+		total = (clip.Frames + o.every - 1) / o.every
+	}
 	start := time.Now()
 	count := progress.Count(o.streams.Err, o.streams.ErrTerminal, "images")
 	s.step = func() {
 		s.images++
-		count(s.images, files.Len())
+		if total > 0 {
+			count(s.images, max(total, s.images))
+		}
+		if o.seen != nil {
+			o.seen(s.images)
+		}
 	}
-	skipped, err := w.predict(ctx, m, files)
-	var unreadable *augment.ImageError
-	switch {
-	case ctx.Err() != nil:
-		return fmt.Errorf("stopped after %d of %d images", s.images, files.Len())
-	case errors.As(err, &unreadable):
-		return cli.Input(fmt.Errorf("%w; repair it or leave it out with --skip-bad", err))
-	case err != nil:
-		return err
-	}
-	for _, k := range skipped {
-		bad = append(bad, k.Err)
-	}
-	for _, b := range bad {
-		fmt.Fprintf(o.streams.Err, "skipped: %v\n", b)
-	}
-	return s.finish(w, start, bad)
+	return s.finish(ctx, w, start, look(ctx, m), total)
 }
 
-// finish writes the sheet, the JSON file and the table.
-func (s *session) finish(w work, start time.Time, bad []error) error {
-	path := filepath.Join(s.o.out, sheetName)
-	sheet, err := w.sheet()
-	if err == nil {
-		err = report.SavePNG(path, sheet)
+// files opens the image files and leaves those out that cannot be read, where that is
+// wanted.
+func (s *session) files(ctx context.Context, w work, paths []string) (subjects, error) {
+	ids, err := w.imageIDs(paths)
+	if err != nil {
+		return nil, err
+	}
+	names := map[string]string{}
+	for i, name := range pictureNames(paths) {
+		names[paths[i]] = name
+	}
+	files, bad := train.OpenFiles(ctx, paths, ids)
+	switch {
+	case ctx.Err() != nil:
+		return nil, errors.New("stopped before the first image")
+	case len(bad) > 0 && !s.o.leaveOut():
+		return nil, cli.Input(fmt.Errorf("%w; %d of %d files cannot be read: repair them, or leave them out with --skip-bad or --keep-going", bad[0], len(bad), len(paths)))
+	case files.Len() == 0:
+		return nil, cli.Input(fmt.Errorf("no image can be read, the first: %w", bad[0]))
+	}
+	s.bad = bad
+	return subjectsOf(files, names), nil
+}
+
+// finish ends the outputs and says how it went; err is what ended the work early. What
+// was found before is kept.
+func (s *session) finish(ctx context.Context, w work, start time.Time, err error, total int) error {
+	took := time.Since(start).Seconds()
+	for _, b := range s.bad {
+		fmt.Fprintf(s.o.streams.Err, "skipped: %v\n", b)
+	}
+	skipped := s.bad
+	var unreadable *augment.ImageError
+	var cut *videoError
+	switch {
+	case err == nil:
+	case ctx.Err() != nil:
+		err = fmt.Errorf("stopped after %d of %d images", s.images, total)
+	case errors.As(err, &unreadable) || errors.As(err, &cut):
+		skipped = append(skipped, err)
+		err = cli.Input(fmt.Errorf("%w; repair it, or go on with --skip-bad or --keep-going; the results of the %d images before are kept", err, s.images))
+	}
+	sheet, bad := s.drawing.finish(w.sheet)
+	if bad = errors.Join(bad, s.outputs.close(skipped)); err == nil {
+		err = bad
+	} else if bad != nil {
+		err = fmt.Errorf("%w\n%w", err, bad)
 	}
 	if err != nil {
 		return err
 	}
 	out := s.o.streams.Out
-	if s.o.json != "" {
-		if s.o.json == "-" {
-			out = s.o.streams.Err
-		}
-		if err := w.writeJSON(bad); err != nil {
-			return err
-		}
+	if s.o.toStdout() {
+		out = s.o.streams.Err
 	}
-	took := time.Since(start).Seconds()
 	header, cells := w.summary()
 	t := report.NewTable(append(append([]string{"images", "skipped"}, header...), "seconds", "images a second", "sheet")...)
-	t.Row(append(append([]any{s.images, len(bad)}, cells...), took, fmt.Sprintf("%.1f", float64(s.images)/took), path)...)
-	return t.Write(out, s.o.streams.Terminal)
+	t.Row(append(append([]any{s.images, len(s.bad)}, cells...), took, fmt.Sprintf("%.1f", float64(s.images)/took), sheet)...)
+	if err := t.Write(out, s.o.streams.Terminal); err != nil {
+		return err
+	}
+	if s.o.keepGoing && len(s.bad) > 0 {
+		return fmt.Errorf("%d of %d files could not be read; the results of the others are whole", len(s.bad), len(s.bad)+s.images)
+	}
+	return nil
 }

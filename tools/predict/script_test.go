@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +24,8 @@ func TestScripts(t *testing.T) {
 	tinymodel.Train(t, dir)
 	tinymodel.TrainSegmentation(t, segmentation)
 	tinymodel.TrainClasses(t, classes)
+	cmds := clitest.Commands("predict")
+	maps.Copy(cmds, commands)
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
@@ -37,19 +40,27 @@ func TestScripts(t *testing.T) {
 			}
 			return os.CopyFS(filepath.Join(env.WorkDir, "shapes"), os.DirFS(filepath.Join(dir, "shapes")))
 		},
-		Cmds: clitest.Commands("predict"),
+		Cmds:      cmds,
+		Condition: condition(dir),
 	})
 }
 
 func TestFlags(t *testing.T) {
 	var got options
 	s := &cli.Streams{Out: new(bytes.Buffer), Err: new(bytes.Buffer)}
-	capture := func(_ context.Context, o *options) error { got = *o; got.streams, got.open = nil, nil; return nil }
-	line := "--checkpoint a --input b --out c --json d --gt e --score 0.5 --skip-bad --threads 2 --scales 0.5,2 --flip=false --window 64,32 --stride 5"
+	capture := func(_ context.Context, o *options) error {
+		got = *o
+		got.streams, got.open, got.in = nil, nil, nil
+		return nil
+	}
+	line := "--checkpoint a --input b --out c --json d --gt e --score 0.5 --skip-bad --threads 2 --scales 0.5,2 --flip=false --window 64,32 --stride 5 --jsonl k --csv l --draw pictures --every 3 --score-threshold 0.2 --nms-iou 0.4 --max-detections 7 --classes x,y --batch 9 more"
 	if code := cli.Execute(newCmd(s, capture), s, strings.Fields(line)); code != cli.OK {
 		t.Fatalf("exit %d: %s", code, s.Err)
 	}
-	if got.checkpoint != "a" || got.input != "b" || got.out != "c" || got.json != "d" || got.gt != "e" || got.score != 0.5 || !got.skipBad || got.threads != 2 {
+	if got.checkpoint != "a" || !slices.Equal(got.inputs, []string{"b", "more"}) || got.out != "c" || got.json != "d" || got.gt != "e" || got.score != 0.5 || !got.skipBad || got.threads != 2 {
+		t.Errorf("%+v", got)
+	}
+	if got.jsonl != "k" || got.csv != "l" || got.draw != drawPictures || got.every != 3 || !got.everyGiven || got.threshold != 0.2 || got.nmsIoU != 0.4 || got.most != 7 || !slices.Equal(got.classes, []string{"x", "y"}) || got.batch != 9 {
 		t.Errorf("%+v", got)
 	}
 	if !slices.Equal(got.scales, []float64{0.5, 2}) || got.flip || !got.flipGiven || !got.scoreGiven || !slices.Equal(got.window, []int{64, 32}) || !slices.Equal(got.stride, []int{5}) {

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"github.com/disintegration/imaging"
 
@@ -39,23 +41,18 @@ type segmentationWork struct {
 	*session
 	classes *train.LabelClasses
 	truth   *truth // nil without --gt
-	pictures
-	shown []bool // classes on the sheet
+	shown   []bool // classes on the sheet
+	found   []bool // classes anywhere
+	values  []uint8
 }
 
-// pictures is what --json writes.
-type pictures struct {
-	Images  []*picture `json:"images"`
-	Skipped []string   `json:"skipped"` // what is wrong with the files left out
-}
-
-// picture is what was found on one image.
+// picture is what --json and --jsonl write of a picture.
 type picture struct {
-	File     string      `json:"file"`
+	source
 	Width    int         `json:"width"`
 	Height   int         `json:"height"`
 	Labels   string      `json:"labels"`                   // label map
-	Overlay  string      `json:"overlay"`                  // picture
+	Overlay  string      `json:"overlay,omitempty"`        // picture
 	Accuracy *float64    `json:"pixel_accuracy,omitempty"` // of the pixels that the ground truth counts
 	Classes  []classPart `json:"classes"`                  // largest first
 }
@@ -70,14 +67,22 @@ type classPart struct {
 }
 
 func newSegmentationWork(s *session, classes *train.LabelClasses) (work, error) {
+	name := s.o.boxFlag()
 	if s.o.scoreGiven {
-		return nil, cli.Usage("--score is for detectors; %s labels every pixel", s.o.checkpoint)
+		name = "score"
+	}
+	switch {
+	case name != "":
+		return nil, cli.Usage("--%s is for detectors; %s labels every pixel", name, s.o.checkpoint)
+	case s.o.batch > 0:
+		return nil, cli.Usage("--batch is for detectors and classifiers; %s looks at one image at a time, which may have any size", s.o.checkpoint)
+	case s.o.out == "":
+		return nil, cli.Usage("--out is missing: the folder for the label maps; see 'predict --help'")
 	}
 	if err := s.o.applyView(&s.cfg.Eval.Segmentation); err != nil {
 		return nil, err
 	}
-	w := &segmentationWork{session: s, classes: classes, shown: make([]bool, classes.Len())}
-	w.pictures = pictures{Images: []*picture{}, Skipped: []string{}}
+	w := &segmentationWork{session: s, classes: classes, shown: make([]bool, classes.Len()), found: make([]bool, classes.Len())}
 	if s.o.gt != "" {
 		var err error
 		if w.truth, err = openTruth(s.o.gt, s.cfg, classes); err != nil {
@@ -149,55 +154,77 @@ func (w *segmentationWork) imageIDs(paths []string) ([]int64, error) {
 	return imageIDs(paths, nil)
 }
 
+// columns implements work.
+func (w *segmentationWork) columns() []string { return []string{"class", "value", "pixels", "share"} }
+
+// form implements work.
+func (w *segmentationWork) form() func(out io.Writer) form { return newList }
+
 // predict implements work.
-func (w *segmentationWork) predict(ctx context.Context, m *loaded, files *train.Files) ([]data.Skip, error) {
+func (w *segmentationWork) predict(ctx context.Context, m *loaded, src subjects) ([]data.Skip, error) {
 	if err := os.MkdirAll(filepath.Join(w.o.out, labelFolder), 0o777); err != nil {
 		return nil, cli.Input(err)
 	}
-	return m.segment(ctx, files, func(i int, labels []uint8) error {
-		width, height := files.Size(i)
-		return w.picture(files.Item(i).Path, width, height, labels)
-	})
+	return m.segment(ctx, src, func(i int, labels []uint8) error { return w.picture(src[i], labels) })
 }
 
-// picture writes and draws the label map of an image.
-func (w *segmentationWork) picture(path string, width, height int, labels []uint8) error {
-	name := w.names[path]
-	p := &picture{File: path, Width: width, Height: height, Classes: w.parts(labels),
-		Labels: filepath.Join(w.o.out, labelFolder, name), Overlay: filepath.Join(w.o.out, overlayFolder, overlayPrefix+name)}
-	img, err := train.Picture(path)
-	if err != nil {
-		return err
-	}
+// picture writes and draws the label map of a picture.
+func (w *segmentationWork) picture(sub *subject, labels []uint8) error {
+	p := &picture{source: sub.source(), Width: sub.width, Height: sub.height, Classes: w.parts(labels), Labels: filepath.Join(w.o.out, labelFolder, sub.name)}
 	var truth []uint8
+	var err error
 	if w.truth != nil {
-		if truth, err = w.truth.labels(path, width, height); err != nil {
+		if truth, err = w.truth.labels(sub.file, sub.width, sub.height); err != nil {
 			return cli.Input(err)
 		}
 		p.Accuracy = accuracy(truth, labels)
 	}
-	values := make([]uint8, len(labels))
-	for i, l := range labels {
-		values[i] = w.classes.Outputs[l]
+	w.values = w.values[:0]
+	for _, l := range labels {
+		w.values = append(w.values, w.classes.Outputs[l])
 	}
-	if err := labelmap.WritePNG(p.Labels, values, width, height); err != nil {
+	if err := labelmap.WritePNG(p.Labels, w.values, sub.width, sub.height); err != nil {
 		return err
 	}
-	palette := report.Palette(w.classes.List)
-	overlay, err := report.DrawLabels(img, labels, palette)
-	if err != nil {
-		return err
-	}
-	if err := report.SavePNG(p.Overlay, report.Legend(overlay, swatches(p.Classes, palette))); err != nil {
-		return err
-	}
-	if len(w.tiles) < sheetPictures {
-		if err := w.tile(img, labels, truth, p); err != nil {
+	if w.drawing.kind != drawNone {
+		p.Overlay = w.drawing.path(overlayFolder, overlayPrefix+sub.name)
+		if err := w.draw(sub, p, labels, truth); err != nil {
 			return err
 		}
 	}
-	w.Images = append(w.Images, p)
+	var rows [][]string
+	for _, c := range p.Classes {
+		w.found[c.id] = true
+		rows = append(rows, []string{c.Name, strconv.Itoa(int(c.Value)), strconv.FormatInt(c.Pixels, 10), number(c.Share)})
+	}
+	if err := w.outputs.add(sub, p, nil, rows); err != nil {
+		return err
+	}
 	w.step()
+	return nil
+}
+
+// draw lays the labels over the picture.
+func (w *segmentationWork) draw(sub *subject, p *picture, labels, truth []uint8) error {
+	img, err := sub.image()
+	if err != nil {
+		return err
+	}
+	palette := report.Palette(w.classes.List)
+	drawn, err := report.DrawLabels(img, labels, palette)
+	if err != nil {
+		return err
+	}
+	overlay := image.Image(drawn)
+	if w.drawing.kind == drawPictures { // a video's frames are of one size
+		overlay = report.Legend(drawn, swatches(p.Classes, palette))
+	}
+	if err := w.drawing.picture(p.Overlay, overlay); err != nil {
+		return err
+	}
+	if w.drawing.tile() {
+		return w.tile(img, labels, truth, p, sub.title())
+	}
 	return nil
 }
 
@@ -247,7 +274,7 @@ func accuracy(truth, found []uint8) *float64 {
 
 // tile adds an image to the sheet: the picture, the ground truth, what was found, and
 // where they differ.
-func (w *segmentationWork) tile(img image.Image, labels, truth []uint8, p *picture) error {
+func (w *segmentationWork) tile(img image.Image, labels, truth []uint8, p *picture, title string) error {
 	img, labels, truth = enlargedMaps(img, labels, truth)
 	palette := report.Palette(w.classes.List)
 	found, err := report.DrawLabels(img, labels, palette)
@@ -255,7 +282,6 @@ func (w *segmentationWork) tile(img image.Image, labels, truth []uint8, p *pictu
 		return err
 	}
 	panels := []report.Tile{{Image: img, Title: "picture"}, {Image: found, Title: "found"}}
-	title := filepath.Base(p.File)
 	if truth != nil {
 		right, err := report.DrawLabels(img, truth, palette)
 		if err != nil {
@@ -273,7 +299,7 @@ func (w *segmentationWork) tile(img image.Image, labels, truth []uint8, p *pictu
 	for i := range panels {
 		panels[i].Image = imaging.Fit(panels[i].Image, panelSide, panelSide, imaging.CatmullRom)
 	}
-	w.tiles = append(w.tiles, report.Tile{Image: report.Row(panels...), Title: title})
+	w.drawing.tiles = append(w.drawing.tiles, report.Tile{Image: report.Row(panels...), Title: title})
 	for _, maps := range [][]uint8{labels, truth} {
 		for id, n := range labelmap.Histogram(maps) {
 			if n > 0 && id < len(w.shown) {
@@ -310,11 +336,11 @@ func enlargedMaps(img image.Image, labels, truth []uint8) (image.Image, []uint8,
 // sheet implements work.
 func (w *segmentationWork) sheet() (image.Image, error) {
 	width := tileSide
-	for _, t := range w.tiles {
+	for _, t := range w.drawing.tiles {
 		width = max(width, t.Image.Bounds().Dx(), t.Image.Bounds().Dy())
 	}
 	const sheetWidth = 2400
-	sheet, err := report.ContactSheet(w.tiles, max(1, sheetWidth/width), width)
+	sheet, err := report.ContactSheet(w.drawing.tiles, max(1, sheetWidth/width), width)
 	if err != nil {
 		return nil, err
 	}
@@ -329,19 +355,11 @@ func (w *segmentationWork) sheet() (image.Image, error) {
 
 // summary implements work.
 func (w *segmentationWork) summary() (header []string, cells []any) {
-	found := map[int]bool{}
-	for _, p := range w.Images {
-		for _, c := range p.Classes {
-			found[c.id] = true
+	found := 0
+	for _, there := range w.found {
+		if there {
+			found++
 		}
 	}
-	return []string{"classes", "label maps"}, []any{len(found), filepath.Join(w.o.out, labelFolder)}
-}
-
-// writeJSON implements work.
-func (w *segmentationWork) writeJSON(skipped []error) error {
-	for _, err := range skipped {
-		w.Skipped = append(w.Skipped, err.Error())
-	}
-	return cli.WriteJSON(w.o.json, w.o.streams.Out, w.pictures)
+	return []string{"classes", "label maps"}, []any{found, filepath.Join(w.o.out, labelFolder)}
 }
