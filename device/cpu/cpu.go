@@ -7,8 +7,8 @@
 //
 // Threads. oneDNN bakes the number of threads into what Prepare makes, and
 // OpenMP keeps one team per calling thread, so a Device owns one OS thread on
-// which everything runs (see Device.Do). Keep the sum of the threads of all
-// devices within the machine's cores: the threads of a team wait for each other
+// which everything runs (see Device.Do), or one for each lane (see Device.Lanes). Keep
+// the sum of the threads of all devices that work at once within the machine's cores: the threads of a team wait for each other
 // several times in every kernel, and one that lost its core to another program
 // holds up all. How long idle threads spin before they sleep decides much: at
 // libgomp's own 300,000 rounds another program on the same cores makes kernels
@@ -57,19 +57,28 @@ type Device struct {
 	engine  C.dnnl_engine_t
 	stream  C.dnnl_stream_t
 
-	do     sync.Mutex // one job at a time
-	jobs   chan func() error
-	done   chan result
-	closed bool // guarded by do
+	runners int
+	free    chan *runner // those that wait for a job; closed with the device
+	calls   sync.Mutex   // one caller of here at a time: these change the maps below
+	closing sync.Mutex
+	closed  bool // guarded by closing
+	teams   *teams
 
 	now, peak atomic.Int64
 
-	filters map[string]*filter // only touched on the device's thread
+	filters map[string]*filter // only touched by jobs of here
 	forms   []form
 	convs   map[convKey]*convPlan
 	halves  map[reducedKey]*convPlan // nil where there is none
 
 	products bool // whether convolutions on bf16 activations multiply bf16 numbers
+}
+
+// runner is an OS thread that jobs run on, one at a time, with an OpenMP team of its own.
+type runner struct {
+	d    *Device
+	jobs chan func() error
+	done chan result
 }
 
 type result struct {
@@ -95,93 +104,100 @@ func New(o Options) (*Device, error) {
 			return nil, errors.New("cpu device: cannot start a thread")
 		}
 	}
+	return open(o.Threads, 1, bf16Rate() > worthRate)
+}
+
+// open starts a device of so many runners, each with a team of so many threads; products:
+// see Device.
+func open(threads, runners int, products bool) (*Device, error) {
 	d := &Device{
-		id: C.int(lastID.Add(1)), threads: o.Threads,
-		jobs: make(chan func() error), done: make(chan result),
-		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: bf16Rate() > worthRate,
+		id: C.int(lastID.Add(1)), threads: threads, runners: runners, free: make(chan *runner, runners),
+		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: products,
 	}
-	started := make(chan error)
-	go d.serve(started)
-	if err := <-started; err != nil {
+	d.teams = &teams{devices: []*Device{d}}
+	err := d.check(C.mv_open(&d.engine, &d.stream), "start")
+	if err != nil {
+		C.mv_close(d.engine, d.stream)
 		return nil, err
+	}
+	for range runners {
+		r := &runner{d, make(chan func() error), make(chan result)}
+		started := make(chan bool)
+		go r.serve(started)
+		<-started
+		d.free <- r
 	}
 	return d, nil
 }
 
-// serve is the device's thread.
-func (d *Device) serve(started chan<- error) {
+// serve is a runner's thread.
+func (r *runner) serve(started chan<- bool) {
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-	err := d.check(C.mv_open(C.int(d.threads), d.id, &d.engine, &d.stream), "start")
-	started <- err
-	if err != nil {
-		C.mv_close(d.engine, d.stream)
-		return
+	C.mv_adopt(C.int(r.d.threads), r.d.id)
+	started <- true
+	for f := range r.jobs {
+		r.perform(f)
 	}
-	for f := range d.jobs {
-		d.perform(f)
-	}
-	C.mv_close(d.engine, d.stream)
-	d.done <- result{}
 }
 
 // perform runs one job; a panic or Goexit in it (a test's FailNow) is handed to
 // the caller.
-func (d *Device) perform(f func() error) {
-	r := result{exit: true}
+func (r *runner) perform(f func() error) {
+	out := result{exit: true}
 	defer func() {
-		if r.exit {
-			r.panic = recover()
-			if r.panic == nil {
-				// This thread is lost; another one takes over the engine.
-				started := make(chan error)
-				go d.takeOver(started)
+		if out.exit {
+			out.panic = recover()
+			if out.panic == nil {
+				// This thread is lost; another one takes its place.
+				started := make(chan bool)
+				go r.serve(started)
 				<-started
 			}
-			r.exit = r.panic == nil
+			out.exit = out.panic == nil
 		}
-		d.done <- r
+		r.done <- out
 	}()
-	r.err = f()
-	r.exit = false
-}
-
-func (d *Device) takeOver(started chan<- error) {
-	runtime.LockOSThread()
-	C.mv_adopt(C.int(d.threads), d.id)
-	started <- nil
-	for f := range d.jobs {
-		d.perform(f)
-	}
-	C.mv_close(d.engine, d.stream)
-	d.done <- result{}
+	out.err = f()
+	out.exit = false
 }
 
 // Do implements device.Device. A panic of f comes out of Do.
 func (d *Device) Do(f func() error) error {
-	d.do.Lock()
-	defer d.do.Unlock()
-	if d.closed {
-		return errClosed
-	}
-	d.jobs <- f
-	r := <-d.done
-	if r.panic != nil {
-		panic(r.panic)
-	}
-	if r.exit {
-		runtime.Goexit()
-	}
-	return r.err
+	d.teams.wake(d)
+	return d.perform(f)
 }
 
-// here runs f on the device's thread, from wherever it is called.
+// perform runs f on a runner.
+func (d *Device) perform(f func() error) error {
+	r, open := <-d.free
+	if !open {
+		return errClosed
+	}
+	r.jobs <- f
+	out := <-r.done
+	d.free <- r
+	if out.panic != nil {
+		panic(out.panic)
+	}
+	if out.exit {
+		runtime.Goexit()
+	}
+	return out.err
+}
+
+// inside reports whether the caller is a job: the answer is a thread-local variable, true
+// exactly on the device's threads, which a goroutine that is there cannot leave.
+func (d *Device) inside() bool { return C.mv_is_runner(d.id) != 0 }
+
+// here runs f on one of the device's threads, from wherever it is called: a call that
+// prepares or moves data, between which kernels need no team.
 func (d *Device) here(f func() error) error {
-	// The answer is a thread-local variable: true exactly on the device's thread,
-	// which this goroutine cannot leave when it is there.
-	if C.mv_is_runner(d.id) != 0 {
+	if d.inside() {
 		return f()
 	}
-	return d.Do(f)
+	d.calls.Lock()
+	defer d.calls.Unlock()
+	return d.perform(f)
 }
 
 // Name implements device.Device.
@@ -190,21 +206,29 @@ func (d *Device) Name() string { return "cpu/onednn" }
 // Threads implements device.Device.
 func (d *Device) Threads() int { return d.threads }
 
-// Close implements device.Device. Calling it twice is allowed.
+// Close implements device.Device. Calling it twice is allowed. Devices that Lanes made
+// are closed by themselves.
 func (d *Device) Close() error {
-	d.do.Lock()
-	defer d.do.Unlock()
+	d.closing.Lock()
+	defer d.closing.Unlock()
 	if d.closed {
 		return nil
 	}
 	d.closed = true
-	d.jobs <- func() error {
-		d.forget()
-		return nil
+	d.teams.leave(d)
+	for i := range d.runners {
+		r := <-d.free // once its job is done
+		if i == 0 {
+			r.jobs <- func() error {
+				d.forget()
+				return nil
+			}
+			<-r.done
+		}
+		close(r.jobs)
 	}
-	<-d.done
-	close(d.jobs)
-	<-d.done
+	close(d.free)
+	C.mv_close(d.engine, d.stream)
 	return nil
 }
 
@@ -235,6 +259,9 @@ func (d *Device) Prepare(op device.Op) (device.Kernel, error) {
 	}
 	if err := op.Check(); err != nil {
 		return nil, fmt.Errorf("cpu device: %w", err)
+	}
+	if d.runners > 1 && d.inside() {
+		return nil, errors.New("cpu device: a kernel was asked for inside Do of a device with lanes; prepare it before")
 	}
 	var k *kernel
 	err := d.here(func() error {

@@ -56,8 +56,9 @@ void mv_adopt(int threads, int device) {
 	mv_current = device;
 }
 
-int mv_open(int threads, int device, dnnl_engine_t *engine, dnnl_stream_t *stream) {
-	mv_adopt(threads, device);
+void mv_rest(void) { omp_pause_resource_all(omp_pause_soft); }
+
+int mv_open(dnnl_engine_t *engine, dnnl_stream_t *stream) {
 	*engine = 0;
 	*stream = 0;
 	int st = dnnl_engine_create(engine, dnnl_cpu, 0);
@@ -68,7 +69,6 @@ int mv_open(int threads, int device, dnnl_engine_t *engine, dnnl_stream_t *strea
 void mv_close(dnnl_engine_t engine, dnnl_stream_t stream) {
 	if (stream) dnnl_stream_destroy(stream);
 	if (engine) dnnl_engine_destroy(engine);
-	mv_current = 0;
 }
 
 mv_kernel *mv_kernel_new(int device, dnnl_engine_t engine, dnnl_stream_t stream) {

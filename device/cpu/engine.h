@@ -44,11 +44,14 @@ typedef struct {
 } mv_kernel;
 
 // Calls below that return int return a oneDNN status, 0 being success.
-int mv_open(int threads, int device, dnnl_engine_t *engine, dnnl_stream_t *stream);
+int mv_open(dnnl_engine_t *engine, dnnl_stream_t *stream);
 // mv_calm makes idle threads of all teams sleep instead of spin, for good.
 int mv_calm(void);
-// mv_adopt makes the calling thread the device's.
+// mv_adopt makes the calling thread one of the device's.
 void mv_adopt(int threads, int device);
+// mv_rest ends the other threads of the calling thread's team; the next parallel region
+// starts new ones.
+void mv_rest(void);
 void mv_close(dnnl_engine_t engine, dnnl_stream_t stream);
 int mv_is_runner(int device);
 
