@@ -52,6 +52,8 @@ type Spec struct {
 	// Keep lists nodes whose values can be read by Download after a run.
 	Keep  []*gorgonia.Node
 	Posts []Post
+	// Settled are nodes that all posts wait for, beside what they read themselves.
+	Settled []*gorgonia.Node
 	// Derived lists storage that the graph reads and that is computed from other
 	// storage (see Derived).
 	Derived []*Derived

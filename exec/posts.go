@@ -16,11 +16,15 @@ func (c *compiler) posts() error {
 			made[v] = i
 		}
 	}
+	settled := -1
+	for _, n := range c.spec.Settled {
+		settled = max(settled, made[c.values[n.ID()][0]])
+	}
 	after := map[int][]*step{}
 	read, written := map[*value]int{}, map[*value]int{} // by which step's posts, plus 1
 	for _, p := range c.spec.Posts {
 		s := &step{op: p.Op, name: p.Op.Kind()}
-		at := -1
+		at := settled
 		for _, src := range p.In {
 			var v *value
 			if src.Node != nil {

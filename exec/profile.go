@@ -1,7 +1,6 @@
 package exec
 
 import (
-	"fmt"
 	"sort"
 	"time"
 
@@ -24,27 +23,11 @@ func (p *Program) Profile(on bool) {
 	}
 }
 
-func (p *Program) runProfiled() error {
-	for i, s := range p.steps {
-		if !s.due() {
-			continue
-		}
-		t := &p.timings[i]
-		t.start = time.Now()
-		if err := s.kernel.Run(); err != nil {
-			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
-		}
-		t.last = time.Since(t.start)
-		t.total += t.last
-		t.runs++
-		if s.derived != nil {
-			s.derived.seen = s.derived.state()
-		}
-		if err := p.check(i); err != nil {
-			return err
-		}
-	}
-	return nil
+// measure notes a run that began at start and ends now.
+func (t *timing) measure(start time.Time) {
+	t.start, t.last = start, time.Since(start)
+	t.total += t.last
+	t.runs++
 }
 
 // StepTime is what Profile measured of one kernel, and the work that it has.

@@ -2,6 +2,7 @@ package exec
 
 import (
 	"fmt"
+	"time"
 	"unsafe"
 
 	"gorgonia.org/gorgonia"
@@ -68,10 +69,14 @@ func (p *Program) Realize() error {
 	if err := p.arena.realize(p.bytes); err != nil {
 		return fmt.Errorf("%s: %d bytes of working memory: %w", p.name, p.arena.need, err)
 	}
-	gen := p.generation()
-	if p.boundGen == gen {
+	if p.boundGen == p.generation() {
 		return nil
 	}
+	return p.bind()
+}
+
+// bind gives the kernels the addresses of what they read and write.
+func (p *Program) bind() error {
 	for _, s := range p.steps {
 		var in, out []device.Ptr
 		for _, v := range s.in {
@@ -88,7 +93,7 @@ func (p *Program) Realize() error {
 			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
 		}
 	}
-	p.boundGen = gen
+	p.boundGen = p.generation()
 	return nil
 }
 
@@ -123,24 +128,30 @@ func (p *Program) Run() error {
 }
 
 func (p *Program) runSteps() error {
-	if p.timings != nil {
-		return p.runProfiled()
-	}
-	for i, s := range p.steps {
-		if !s.due() {
-			continue
-		}
-		if err := s.kernel.Run(); err != nil {
-			return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
-		}
-		if s.derived != nil {
-			s.derived.seen = s.derived.state()
-		}
-		if err := p.check(i); err != nil {
+	for i := range p.steps {
+		if err := p.runStep(i); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// runStep runs step i if it is due.
+func (p *Program) runStep(i int) error {
+	s := p.steps[i]
+	if !s.due() {
+		return nil
+	}
+	if p.timings != nil {
+		defer p.timings[i].measure(time.Now())
+	}
+	if err := s.kernel.Run(); err != nil {
+		return fmt.Errorf("%s: %s: %w", p.name, s.name, err)
+	}
+	if s.derived != nil {
+		s.derived.seen = s.derived.state()
+	}
+	return p.check(i)
 }
 
 // RunAll is Run, as gorgonia.VM names it.

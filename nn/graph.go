@@ -49,6 +49,11 @@ type Graph struct {
 	Fold bool
 	// NormMomentum is the share of the batch in the running statistics.
 	NormMomentum float64
+	// Device, if not nil, runs the program instead of the store's device, on the same
+	// memory (see device.Laner).
+	Device device.Device
+	// Settled are nodes that all posts wait for (see exec.Spec).
+	Settled []*gorgonia.Node
 
 	err     error
 	leaves  map[string]*gorgonia.Node
@@ -485,6 +490,10 @@ func (g *Graph) Compile(name string, arena *exec.Arena, keep ...*gorgonia.Node) 
 	if g.err != nil {
 		return nil, fmt.Errorf("%s: %w", name, g.err)
 	}
-	return exec.Compile(g.Store.dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Derived: g.derived, Arena: arena,
+	dev := g.Store.dev
+	if g.Device != nil {
+		dev = g.Device
+	}
+	return exec.Compile(dev, exec.Spec{Name: name, Graph: g.E, Bind: g.bind, Keep: keep, Posts: g.posts, Settled: g.Settled, Derived: g.derived, Arena: arena,
 		Activations: g.Store.Activations})
 }
