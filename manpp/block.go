@@ -30,6 +30,8 @@ type Steps struct {
 	Input   *exec.Tensor // images [N,H,W,3]
 	Blocks  []*Block
 	Heads   Heads
+
+	side *exec.Sequence // runs the blocks side by side; nil: one by one
 }
 
 // groupReport names the posts that only reports need, groupEMA those that move EMA
@@ -40,8 +42,8 @@ const (
 )
 
 // compile plans all blocks for images [n,h,w,3]. What crosses a cut lies in
-// boundary, programs work in arena.
-func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, arena *exec.Arena) (_ *Steps, err error) {
+// boundary, programs work in the arenas, each block in one of them.
+func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary *exec.Arena, arenas []*exec.Arena) (_ *Steps, err error) {
 	s := &Steps{N: n, H: h, W: w, Heads: heads}
 	defer func() {
 		if err != nil {
@@ -63,13 +65,14 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 	}
 	in := Feature{Stride: 1}
 	source := s.Input
+	reading := []*exec.Tensor{source}        // inputs of the blocks that may run at once
 	chain := windows{model: m, heads: heads} // what former blocks read
 	added := map[string]bool{}               // parameters with a gradient kept by a former block
 	taps := map[int]*exec.Tensor{}           // stage outputs that crossed a cut
 	tapAt := map[int]Feature{}               // their stages and strides
 	for j, span := range m.Partition.Blocks(m.Backbone) {
 		b := &Block{Index: j, First: span[0], Last: span[1]}
-		held = []*exec.Tensor{s.Input, source}
+		held = append([]*exec.Tensor{s.Input}, reading...)
 		chain.push(span, source, in.Stride)
 		held = append(held, chain.sources()...)
 		for _, t := range taps {
@@ -77,6 +80,9 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		}
 		g := nn.NewGraph(m.Store, nn.Train)
 		g.Recompute, g.RecomputeConvs = !m.KeepNorms, m.RecomputeConvs
+		if len(arenas) > 1 {
+			g.Device = opt.side
+		}
 		var feats map[int]Feature
 		if j == len(m.Partition) && m.Strategy.Window > 1 {
 			feats = chain.forward(g)
@@ -157,7 +163,8 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		if err := opt.attachAll(g, j, grads, group, m.shared, added); err != nil {
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
-		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arena, keep...); err != nil {
+		g.Settled = losses // a block that fails leaves everything as it was
+		if b.Program, err = g.Compile(fmt.Sprintf("block %d", j+1), arenas[0], keep...); err != nil {
 			return nil, err
 		}
 		if err := b.Program.Guard(losses...); err != nil {
@@ -165,8 +172,17 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary, aren
 		}
 		s.Blocks = append(s.Blocks, b)
 		in, source = out, b.output
+		reading = append(reading, source)
+		reading = reading[max(0, len(reading)-len(arenas)):]
 	}
-	return s, nil
+	if len(arenas) > 1 {
+		programs := make([]*exec.Program, len(s.Blocks))
+		for j, b := range s.Blocks {
+			programs[j] = b.Program
+		}
+		s.side, err = exec.NewSequence(programs, arenas)
+	}
+	return s, err
 }
 
 // Skipper is a Heads some of whose parameters get no gradient in some steps.

@@ -9,12 +9,13 @@ import (
 // infinite. What the step has changed by then:
 //   - with clipping by the norm of all gradients no parameter and no optimizer state;
 //   - with clipping by blocks, or after a bad loss without clipping, only those of the
-//     blocks before Block, which were updated from finite losses of their own;
+//     blocks before Block, which were updated from finite losses of their own; running
+//     statistics of these alone have seen the batch;
 //   - bad gradients of a finite loss are not seen without clipping, since nothing then
 //     waits for a norm: they do reach the parameters.
 //
-// EMA copies may have moved once towards sound parameters, and running statistics have
-// seen the batch.
+// EMA copies may have moved once towards sound parameters, and after a bad gradient all
+// running statistics have seen the batch.
 type NotFinite struct {
 	Step  int64
 	Part  int    // of the step, from 0

@@ -22,6 +22,7 @@ type Optimizer struct {
 	Schedule optim.Schedule
 
 	dev    device.Device
+	side   device.Device // runs the programs, where blocks run side by side
 	store  *nn.Store
 	state  map[string][]*exec.Tensor
 	grads  map[string]*exec.Tensor
@@ -266,6 +267,15 @@ func (o *Optimizer) updateKept(k kept) error {
 	return k.update.Run()
 }
 
+// runs is the device that the norm and the update run on: that of the blocks, so that
+// nothing else wants the cores.
+func (o *Optimizer) runs() device.Device {
+	if o.side != nil {
+		return o.side
+	}
+	return o.dev
+}
+
 // compile plans the norm and the update over all kept gradients.
 func (o *Optimizer) compile() error {
 	var sums, updates [][]exec.Post
@@ -287,12 +297,12 @@ func (o *Optimizer) compile() error {
 			continue
 		}
 		var err error
-		if k.sum, err = exec.Compile(o.dev, exec.Spec{Name: "gradient norm", Posts: together(sums[j])}); err != nil {
+		if k.sum, err = exec.Compile(o.runs(), exec.Spec{Name: "gradient norm", Posts: together(sums[j])}); err != nil {
 			o.discard()
 			return err
 		}
 		o.kept[j] = k
-		if o.kept[j].update, err = exec.Compile(o.dev, exec.Spec{Name: "update", Posts: together(updates[j])}); err != nil {
+		if o.kept[j].update, err = exec.Compile(o.runs(), exec.Spec{Name: "update", Posts: together(updates[j])}); err != nil {
 			o.discard()
 			return err
 		}

@@ -20,7 +20,7 @@ type Trainer struct {
 	// MaxSizes bounds how many input sizes are kept compiled; 0 means 8.
 	MaxSizes int
 
-	arena    *exec.Arena
+	arenas   []*exec.Arena // one for each block that may run at once
 	boundary *exec.Arena
 	sizes    map[[3]int]*Steps
 	recent   [][3]int // least recently used first
@@ -36,7 +36,7 @@ func NewTrainer(m *Model, opt *Optimizer, heads func(n, h, w int) (Heads, error)
 	}
 	dev := m.Store.Device()
 	return &Trainer{Model: m, Opt: opt, NewHeads: heads,
-		arena: exec.NewArena(dev), boundary: exec.NewArena(dev), sizes: map[[3]int]*Steps{}}, nil
+		arenas: []*exec.Arena{exec.NewArena(dev)}, boundary: exec.NewArena(dev), sizes: map[[3]int]*Steps{}}, nil
 }
 
 // Steps returns the programs for images [n,h,w,3], compiling them if needed.
@@ -65,7 +65,7 @@ func (t *Trainer) Steps(n, h, w int) (*Steps, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := t.Model.compile(heads, t.Opt, n, h, w, t.boundary, t.arena)
+	s, err := t.Model.compile(heads, t.Opt, n, h, w, t.boundary, t.arenas)
 	if err != nil {
 		return nil, fmt.Errorf("input %dx%dx%d: %w", n, h, w, err)
 	}
@@ -130,28 +130,27 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 	}
 	t.Opt.skips(skip)
 	r.GradNorm = 0
+	if s.side != nil {
+		return t.runSide(s, step, part, skip, detail, r)
+	}
 	for j, b := range s.Blocks {
 		start := time.Now()
-		for group, off := range skip {
-			b.Program.Skip(group, off)
-		}
-		b.Program.Skip(groupEMA, !last)
 		out := &r.Blocks[j]
-		if part == 0 {
-			out.Time = 0
-		}
-		if err := b.begin(out, detail && last); err != nil {
+		if err := b.begin(out, part, last, skip, detail && last); err != nil {
 			return err
 		}
 		if err := b.Program.Run(); err != nil && !errors.Is(err, exec.ErrNotFinite) {
 			return err
 		}
-		if err := b.read(out, detail && last, part); err != nil {
+		if err := b.read(out, part); err != nil {
+			return err
+		}
+		if err := b.measured(out, detail && last); err != nil {
 			return err
 		}
 		out.Time += time.Since(start)
-		if math.IsNaN(out.Loss) || math.IsInf(out.Loss, 0) {
-			return &NotFinite{Step: step, Part: part, Block: j, Of: "loss", Value: out.Loss, LR: r.LR}
+		if err := b.finite(out, step, part, r.LR); err != nil {
+			return err
 		}
 		if last {
 			norm, err := t.Opt.finish(j, j == len(s.Blocks)-1)
@@ -171,8 +170,16 @@ func (t *Trainer) RunPart(s *Steps, step int64, part int, skip map[string]bool, 
 	return nil
 }
 
-// begin prepares what detail measures, of the values that the step runs with.
-func (b *Block) begin(r *BlockReport, detail bool) error {
+// begin prepares a part of a step: groups that it skips, and what detail measures of the
+// values that the step runs with.
+func (b *Block) begin(r *BlockReport, part int, last bool, skip map[string]bool, detail bool) error {
+	for group, off := range skip {
+		b.Program.Skip(group, off)
+	}
+	b.Program.Skip(groupEMA, !last)
+	if part == 0 {
+		r.Time = 0
+	}
 	r.Scale, r.Distance = 0, 0
 	if b.distance == nil {
 		return nil
@@ -189,8 +196,16 @@ func (b *Block) begin(r *BlockReport, detail bool) error {
 	return b.distance.Zero()
 }
 
+// finite returns an error if the block's loss is not a finite number.
+func (b *Block) finite(r *BlockReport, step int64, part int, lr float64) error {
+	if math.IsNaN(r.Loss) || math.IsInf(r.Loss, 0) {
+		return &NotFinite{Step: step, Part: part, Block: b.Index, Of: "loss", Value: r.Loss, LR: lr}
+	}
+	return nil
+}
+
 // read adds the losses of a step's part (from 0) to the mean of those before.
-func (b *Block) read(r *BlockReport, detail bool, part int) error {
+func (b *Block) read(r *BlockReport, part int) error {
 	if len(r.Terms) != len(b.Losses) {
 		r.Terms = make([]float64, len(b.Losses))
 	}
@@ -207,9 +222,15 @@ func (b *Block) read(r *BlockReport, detail bool, part int) error {
 		}
 		r.Loss += r.Terms[i]
 	}
+	return nil
+}
+
+// measured reads what detail measures.
+func (b *Block) measured(r *BlockReport, detail bool) error {
 	if b.distance == nil || !detail {
 		return nil
 	}
+	var x [1]float64
 	if err := b.distance.Download(x[:]); err != nil {
 		return err
 	}
@@ -220,7 +241,8 @@ func (b *Block) read(r *BlockReport, detail bool, part int) error {
 // Memory is the planned memory of a training step in bytes.
 type Memory struct {
 	Blocks     []int64 `json:"blocks"`          // working memory of each block: activations, gradients, scratch
-	Arena      int64   `json:"working"`         // the largest of Blocks
+	Lanes      int     `json:"lanes"`           // blocks that may run at once
+	Arena      int64   `json:"working"`         // the largest of Blocks, for each lane
 	Boundary   int64   `json:"boundary"`        // images and what crosses cuts
 	Parameters int64   `json:"parameters"`      // and buffers
 	State      int64   `json:"optimizer_state"` // optimizer state
@@ -234,7 +256,10 @@ func (m Memory) Total() int64 {
 
 // Memory adds up the plan of steps s.
 func (t *Trainer) Memory(s *Steps) Memory {
-	m := Memory{Arena: t.arena.Bytes(), Boundary: t.boundary.Bytes(), Parameters: t.Model.Store.Bytes(), State: t.Opt.StateBytes(), Gradients: t.Opt.GradBytes()}
+	m := Memory{Lanes: len(t.arenas), Boundary: t.boundary.Bytes(), Parameters: t.Model.Store.Bytes(), State: t.Opt.StateBytes(), Gradients: t.Opt.GradBytes()}
+	for _, a := range t.arenas {
+		m.Arena += a.Bytes()
+	}
 	for _, b := range s.Blocks {
 		m.Blocks = append(m.Blocks, b.Program.Bytes())
 	}
@@ -250,12 +275,19 @@ func (t *Trainer) Close() {
 		s.Close()
 	}
 	t.sizes, t.recent = map[[3]int]*Steps{}, nil
-	t.arena.Free()
+	for _, a := range t.arenas {
+		a.Free()
+	}
 	t.boundary.Free()
+	if t.Opt.side != nil {
+		t.Opt.discard()
+		t.Opt.side.Close()
+		t.Opt.side = nil
+	}
 }
 
 // Arena is the programs' working memory, which evaluation between steps may use.
-func (t *Trainer) Arena() *exec.Arena { return t.arena }
+func (t *Trainer) Arena() *exec.Arena { return t.arenas[0] }
 
 // Boundary holds the images and what crosses cuts; its content is of no use
 // between steps.

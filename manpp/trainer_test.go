@@ -275,10 +275,10 @@ func TestSizesShareArenas(t *testing.T) {
 	}
 	var arena, boundary int64
 	for _, tr := range trainers {
-		arena, boundary = max(arena, tr.arena.Bytes()), max(boundary, tr.boundary.Bytes())
+		arena, boundary = max(arena, tr.Arena().Bytes()), max(boundary, tr.boundary.Bytes())
 	}
-	if one.tr.arena.Bytes() != arena || one.tr.boundary.Bytes() != boundary {
-		t.Errorf("arenas of %d and %d bytes, the largest sizes need %d and %d", one.tr.arena.Bytes(), one.tr.boundary.Bytes(), arena, boundary)
+	if one.tr.Arena().Bytes() != arena || one.tr.boundary.Bytes() != boundary {
+		t.Errorf("arenas of %d and %d bytes, the largest sizes need %d and %d", one.tr.Arena().Bytes(), one.tr.boundary.Bytes(), arena, boundary)
 	}
 }
 
