@@ -153,6 +153,7 @@ func (c *Config) checkModel(fault func(key, format string, args ...any)) {
 			fault(key, "%s: %s stands twice", key, cut)
 		}
 	}
+	c.checkConcurrency(fault)
 	switch {
 	case m.Strategy == "e2e":
 	case m.Blocks == 1:

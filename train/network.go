@@ -55,6 +55,7 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 		}
 	}
 	model.Depth = cfg.MANPP.Classification.Depth
+	model.RecomputeConvs = cfg.MANPP.Recompute == "convs"
 	model.Quirks.DecayScale = cfg.MANPP.SDecay || cfg.MANPP.Quirks == "released"
 	n := &Network{Config: cfg, Store: model.Store, Model: model, Classes: classes}
 	if r, ok := dev.(device.Reducer); ok && store.Activations == device.BF16 {
@@ -182,5 +183,14 @@ func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return manpp.NewTrainer(n.Model, opt, m.NewHeads)
+	tr, err := manpp.NewTrainer(n.Model, opt, m.NewHeads)
+	if err != nil {
+		return nil, err
+	}
+	if c := n.Config.MANPP.Concurrency; c > 1 {
+		if err := tr.SideBySide(c); err != nil {
+			return nil, fmt.Errorf("manpp.concurrency: %w", err)
+		}
+	}
+	return tr, nil
 }

@@ -120,7 +120,7 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 		return nil, err
 	}
 	whole := *cfg
-	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0
+	whole.MANPP.Strategy, whole.MANPP.Blocks, whole.MANPP.Concurrency = "e2e", 0, 1
 	if p.EndToEnd, _, err = planOf(&whole, dev, classes, n, h, w); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,8 @@ const (
 	// ResumeStrict, the default, wants all other settings and the training data equal:
 	// the resumed run ends with the bits of one that was never stopped.
 	ResumeStrict ResumePolicy = "strict"
-	// ResumeLR lets the learning rate, its schedule and the number of threads change.
+	// ResumeLR lets the learning rate, its schedule, the number of threads and that of
+	// blocks at once change.
 	ResumeLR ResumePolicy = "lr"
 	// ResumeWeights takes the weights alone, of an equal network, and begins at step 0
 	// with a fresh optimizer. What the earlier run left moves to OUTPUT/earlier-N.
@@ -53,8 +54,8 @@ var harmless = []string{
 	"train.on_nan", "train.nan_limit", "train.tensorboard",
 }
 
-// rates are the keys of the learning rate.
-var rates = []string{"optim.lr", "schedule."}
+// rates are the keys of the learning rate, and how threads are shared out.
+var rates = []string{"optim.lr", "schedule.", "manpp.concurrency"}
 
 func isOf(keys []string, key string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool {

@@ -23,6 +23,9 @@ type CIFAR struct {
 	// others it is one of its own. InfoPro's heads have its published weights.
 	Strategy manpp.Strategy
 	Batch    int
+	// Lanes is how many blocks may run at once, each on its share of the threads; 0 and
+	// 1: one by one.
+	Lanes int
 }
 
 // model describes the network; only blocks greater than 1 have a strategy.
@@ -55,7 +58,7 @@ func (c CIFAR) model(dev device.Device) (*classification.Net, *manpp.Model, erro
 
 // Train times training steps: learning rate 0.1, momentum 0.9, weight decay 1e-4.
 func (c CIFAR) Train(dev device.Device, steps int, profile bool) (*Steps, error) {
-	return classify(dev, c.model, optim.Hyper{Rule: optim.SGD, Momentum: 0.9, Nesterov: true}, optim.Rules{WeightDecay: 1e-4}, 0.1,
+	return classify(dev, c.Lanes, c.model, optim.Hyper{Rule: optim.SGD, Momentum: 0.9, Nesterov: true}, optim.Rules{WeightDecay: 1e-4}, 0.1,
 		[3]int{c.Batch, 32, 32}, steps, profile)
 }
 
@@ -92,12 +95,12 @@ func (v ViT) model(dev device.Device) (*classification.Net, *manpp.Model, error)
 
 // Train times training steps: learning rate 1e-3, weight decay 0.05.
 func (v ViT) Train(dev device.Device, steps int, profile bool) (*Steps, error) {
-	return classify(dev, v.model, optim.Hyper{Rule: optim.AdamW, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, optim.Rules{WeightDecay: 0.05}, 1e-3,
+	return classify(dev, 0, v.model, optim.Hyper{Rule: optim.AdamW, Beta1: 0.9, Beta2: 0.999, Eps: 1e-8}, optim.Rules{WeightDecay: 0.05}, 1e-3,
 		[3]int{v.Batch, 224, 224}, steps, profile)
 }
 
 // classify times training steps of a classifier on random images of size [n,h,w].
-func classify(dev device.Device, model func(device.Device) (*classification.Net, *manpp.Model, error), hyper optim.Hyper, rules optim.Rules, lr float64, size [3]int, steps int, profile bool) (*Steps, error) {
+func classify(dev device.Device, lanes int, model func(device.Device) (*classification.Net, *manpp.Model, error), hyper optim.Hyper, rules optim.Rules, lr float64, size [3]int, steps int, profile bool) (*Steps, error) {
 	n, h, w := size[0], size[1], size[2]
 	if n < 1 {
 		return nil, fmt.Errorf("%d images a step: at least 1", n)
@@ -119,6 +122,11 @@ func classify(dev device.Device, model func(device.Device) (*classification.Net,
 		return nil, err
 	}
 	defer tr.Close()
+	if lanes > 1 {
+		if err := tr.SideBySide(lanes); err != nil {
+			return nil, err
+		}
+	}
 	s, err := tr.Steps(n, h, w)
 	if err != nil {
 		return nil, err

@@ -34,6 +34,7 @@ func newCIFAR(out io.Writer, o *options) *cobra.Command {
 	f.IntVar(&c.Depth, "depth", 32, "layers: 32 or 110")
 	f.IntVar(&c.Blocks, "blocks", 16, "published number of blocks; 1 trains end to end; 8, 16 and for depth 110 also 32, 55")
 	f.StringVar(&strategy, "strategy", manpp.MANPP.Name, "e2e, or with several blocks dgl, man, manpp, infopro, mlaan or another of the strategies")
+	f.IntVar(&c.Lanes, "lanes", 1, "blocks that run at once, each on its share of the threads")
 	f.IntVar(&c.Batch, "batch", 128, "images a step")
 	return cmd
 }

@@ -79,7 +79,11 @@ func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
 		}
 		t.Row(name, "", cell(n))
 	}
-	t.Row("working memory (the largest)", cell(e.Memory.Arena), cell(r.Memory.Arena))
+	working := "working memory (the largest)"
+	if n := r.Memory.Lanes; n > 1 {
+		working = fmt.Sprintf("working memory (%d at once, each as the largest)", n)
+	}
+	t.Row(working, cell(e.Memory.Arena), cell(r.Memory.Arena))
 	t.Row("images and cuts", cell(e.Memory.Boundary), cell(r.Memory.Boundary))
 	t.Row("parameters and statistics", cell(e.Memory.Parameters), cell(r.Memory.Parameters))
 	t.Row("optimizer state", cell(e.Memory.State), cell(r.Memory.State))
