@@ -22,4 +22,7 @@ static inline bf16 mv_narrow(float x) {
 void mv_widen(const bf16 *x, int64_t n, float *y);
 void mv_round(const float *x, int64_t n, bf16 *y);
 
+// mv_mask_apply_bf16 is mv_mask_apply of bf16.
+void mv_mask_apply_bf16(const bf16 *x, int64_t n, const uint16_t *bits, float *y);
+
 #endif

@@ -1,4 +1,4 @@
-#include "engine.h"
+#include "bf16.h"
 
 static void pack_plain(const float *y, int64_t n, uint16_t *bits) {
 	for (int64_t i = 0; i < n; i += 16) {
@@ -13,8 +13,21 @@ static void apply_plain(const float *x, int64_t n, const uint16_t *bits, float *
 	for (int64_t i = 0; i < n; i++) y[i] = bits[i / 16] >> (i % 16) & 1 ? x[i] : 0;
 }
 
+static void apply_half(const bf16 *x, int64_t n, const uint16_t *bits, float *y) {
+	for (int64_t i = 0; i < n; i++) y[i] = bits[i / 16] >> (i % 16) & 1 ? mv_wide(x[i]) : 0;
+}
+
 #if defined(__x86_64__)
 #include <immintrin.h>
+
+__attribute__((target("avx512f"))) static void apply_half_512(const bf16 *x, int64_t n, const uint16_t *bits, float *y) {
+	int64_t i = 0;
+	for (; i + 16 <= n; i += 16) {
+		__m512i wide = _mm512_maskz_cvtepu16_epi32(bits[i / 16], _mm256_loadu_si256((const __m256i *)(x + i)));
+		_mm512_storeu_ps(y + i, _mm512_castsi512_ps(_mm512_slli_epi32(wide, 16)));
+	}
+	apply_half(x + i, n - i, bits + i / 16, y + i);
+}
 
 __attribute__((target("avx512f"))) static void pack_512(const float *y, int64_t n, uint16_t *bits) {
 	int64_t i = 0;
@@ -67,7 +80,15 @@ void mv_mask_apply(const float *x, int64_t n, const uint16_t *bits, float *y) {
 	else
 		apply_plain(x, n, bits, y);
 }
+
+void mv_mask_apply_bf16(const bf16 *x, int64_t n, const uint16_t *bits, float *y) {
+	if (__builtin_cpu_supports("avx512f"))
+		apply_half_512(x, n, bits, y);
+	else
+		apply_half(x, n, bits, y);
+}
 #else
 void mv_mask_pack(const float *y, int64_t n, uint16_t *bits) { pack_plain(y, n, bits); }
 void mv_mask_apply(const float *x, int64_t n, const uint16_t *bits, float *y) { apply_plain(x, n, bits, y); }
+void mv_mask_apply_bf16(const bf16 *x, int64_t n, const uint16_t *bits, float *y) { apply_half(x, n, bits, y); }
 #endif

@@ -21,29 +21,19 @@ typedef struct {
 	int64_t half;
 } numbers;
 
-// read returns n numbers from the at-th on as floats, in buf where they are bf16.
-static const float *read_floats(numbers x, int64_t at, int64_t n, float *buf) {
-	if (!x.half) return (const float *)x.p + at;
-	mv_widen((const bf16 *)x.p + at, n, buf);
-	return buf;
-}
-
 // A piece is some rows of at most so many floats.
 static int64_t piece_floats(int64_t c) { return mv_max(PIECE, (c + 15) / 16 * 16); }
-
-// What a thread widens: a chunk, or a piece and its gradient.
-static int64_t chunk_floats(int64_t c) { return mv_max(CHUNK, (c + 15) / 16 * 16 * 4); }
 
 int64_t mv_bn_scratch(int64_t c, int64_t threads) {
 	int64_t per = (c + 15) / 16 * 16;
 	return threads * (per * (2 * 8 + 3 * 4) + piece_floats(c) * 4) + 3 * per * 4;
 }
 
-int64_t mv_bn_half_scratch(int64_t c, int64_t threads) { return mv_bn_scratch(c, threads) + threads * chunk_floats(c) * 4; }
+int64_t mv_bn_half_scratch(int64_t c, int64_t threads) { return mv_bn_scratch(c, threads) + threads * piece_floats(c) * 4; }
 
-// widening is a thread's room for floats, behind everything else.
+// widening is a thread's room for a piece of floats, behind everything else.
 static float *widening(char *scratch, int64_t c, int threads, int t) {
-	return (float *)(scratch + mv_bn_scratch(c, threads)) + t * chunk_floats(c);
+	return (float *)(scratch + mv_bn_scratch(c, threads)) + t * piece_floats(c);
 }
 
 static accumulators of_thread(char *scratch, int64_t c, int t) {
@@ -57,37 +47,17 @@ static char *after_threads(char *scratch, int64_t c, int threads) {
 	return scratch + threads * ((c + 15) / 16 * 16) * (2 * 8 + 3 * 4);
 }
 
-MV_CLONES static void sum_rows(const float *restrict x, int64_t rows, int64_t c, float *restrict s) {
-	memset(s, 0, c * sizeof *s);
-	int64_t r = 0;
-	for (; r + 4 <= rows; r += 4) {
-		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
-		for (int64_t i = 0; i < c; i++) s[i] += (x0[i] + x1[i]) + (x2[i] + x3[i]);
-	}
-	for (; r < rows; r++)
-		for (int64_t i = 0; i < c; i++) s[i] += x[r * c + i];
-}
+#define NUMBER float
+#define NAME(x) x
+#define WIDE(x) (x)
+#define NARROW(x) (x)
+#include "norm_loops.h"
 
-// around sums x−m and its square.
-MV_CLONES static void around_rows(const float *restrict x, int64_t rows, int64_t c, const float *restrict m, float *restrict d, float *restrict q) {
-	memset(d, 0, c * sizeof *d);
-	memset(q, 0, c * sizeof *q);
-	int64_t r = 0;
-	for (; r + 4 <= rows; r += 4) {
-		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
-		for (int64_t i = 0; i < c; i++) {
-			float e0 = x0[i] - m[i], e1 = x1[i] - m[i], e2 = x2[i] - m[i], e3 = x3[i] - m[i];
-			d[i] += (e0 + e1) + (e2 + e3);
-			q[i] += (e0 * e0 + e1 * e1) + (e2 * e2 + e3 * e3);
-		}
-	}
-	for (; r < rows; r++)
-		for (int64_t i = 0; i < c; i++) {
-			float e = x[r * c + i] - m[i];
-			d[i] += e;
-			q[i] += e * e;
-		}
-}
+#define NUMBER bf16
+#define NAME(x) x##_half
+#define WIDE(x) mv_wide(x)
+#define NARROW(x) mv_narrow(x)
+#include "norm_loops.h"
 
 // merge adds nb numbers with sum of differences d and of squares q around m to
 // the na numbers seen before.
@@ -102,38 +72,24 @@ MV_CLONES static void merge_chunk(accumulators a, int64_t c, double na, double n
 	}
 }
 
-static void statistics(numbers x, int64_t lo, int64_t hi, int64_t c, accumulators a, float *wide) {
+static void statistics(numbers x, int64_t lo, int64_t hi, int64_t c, accumulators a) {
 	int64_t chunk = mv_max(4, CHUNK / c);
 	memset(a.mean, 0, c * sizeof *a.mean);
 	memset(a.m2, 0, c * sizeof *a.m2);
 	for (int64_t r = lo; r < hi; r += chunk) {
 		int64_t n = mv_min(chunk, hi - r);
-		const float *rows = read_floats(x, r * c, n * c, wide);
-		sum_rows(rows, n, c, a.m);
+		const float *rows = (const float *)x.p + r * c;
+		const bf16 *halves = (const bf16 *)x.p + r * c;
+		if (x.half)
+			sum_rows_half(halves, n, c, a.m);
+		else
+			sum_rows(rows, n, c, a.m);
 		for (int64_t i = 0; i < c; i++) a.m[i] /= (float)n;
-		around_rows(rows, n, c, a.m, a.a, a.b);
+		if (x.half)
+			around_rows_half(halves, n, c, a.m, a.a, a.b);
+		else
+			around_rows(rows, n, c, a.m, a.a, a.b);
 		merge_chunk(a, c, (double)(r - lo), (double)n);
-	}
-}
-
-MV_CLONES static void normalise(const float *x, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict shift, float *y) {
-	for (int64_t r = 0; r < rows; r++) {
-		const float *xr = x + r * c;
-		float *yr = y + r * c;
-#pragma GCC ivdep
-		for (int64_t i = 0; i < c; i++) yr[i] = (xr[i] - mean[i]) * scale[i] + shift[i];
-	}
-}
-
-MV_CLONES static void normalise_relu(const float *x, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict shift, float *y) {
-	for (int64_t r = 0; r < rows; r++) {
-		const float *xr = x + r * c;
-		float *yr = y + r * c;
-#pragma GCC ivdep
-		for (int64_t i = 0; i < c; i++) {
-			float v = (xr[i] - mean[i]) * scale[i] + shift[i];
-			yr[i] = v < 0 ? 0 : v;
-		}
 	}
 }
 
@@ -143,19 +99,26 @@ static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mea
 	int64_t piece = mv_max(1, PIECE / c), words = mv_mask_bytes(c) / 2;
 	for (int64_t end = hi; end > lo;) {
 		int64_t r = mv_max(lo, end - piece), n = end - r;
-		const float *from = read_floats(x, r * c, n * c, wide);
+		const float *from = (const float *)x.p + r * c;
+		const bf16 *halves = (const bf16 *)x.p + r * c;
 		float *to = x.half ? wide : (float *)y + r * c;
-		if (!mask) {
-			normalise(from, n, c, mean, scale, shift, to);
-		} else {
-			normalise_relu(from, n, c, mean, scale, shift, to);
-			if (c % 16 == 0)
-				mv_mask_pack(to, n * c, mask + r * words);
-			else
-				for (int64_t i = 0; i < n; i++) mv_mask_pack(to + i * c, c, mask + (r + i) * words);
-		}
-		if (x.half) mv_round(to, n * c, (bf16 *)y + r * c);
 		end = r;
+		if (!mask) {
+			if (x.half)
+				normalise_half(halves, n, c, mean, scale, shift, (bf16 *)y + r * c);
+			else
+				normalise(from, n, c, mean, scale, shift, to);
+			continue;
+		}
+		if (x.half)
+			normalise_relu_half(halves, n, c, mean, scale, shift, to);
+		else
+			normalise_relu(from, n, c, mean, scale, shift, to);
+		if (c % 16 == 0)
+			mv_mask_pack(to, n * c, mask + r * words);
+		else
+			for (int64_t i = 0; i < n; i++) mv_mask_pack(to + i * c, c, mask + (r + i) * words);
+		if (x.half) mv_round(to, n * c, (bf16 *)y + r * c);
 	}
 }
 
@@ -177,7 +140,7 @@ void mv_bn(void **p, const int64_t *n, const double *f) {
 		mv_span(rows, 1, &lo, &hi);
 		accumulators mine = of_thread(scratch, c, t);
 		float *wide = x.half ? widening(scratch, c, nt, t) : 0;
-		statistics(x, lo, hi, c, mine, wide);
+		statistics(x, lo, hi, c, mine);
 		float *scale = (float *)after_threads(scratch, c, nt);
 #pragma omp barrier
 		int64_t clo, chi;
@@ -211,27 +174,7 @@ void mv_bn_global(void **p, const int64_t *n, const double *f) {
 	int64_t rows = n[0], c = n[1];
 	uint16_t *mask = n[2] ? p[7] : 0;
 	for (int64_t i = 0; i < c; i++) scale[i] = (float)(gamma[i] / sqrt(var[i] + f[0]));
-	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, p[5], mask, room + omp_get_thread_num() * chunk_floats(c)));
-}
-
-// gradient_sums adds g and g·(x−mean) over rows.
-MV_CLONES static void gradient_sums(const float *restrict x, const float *restrict g, int64_t rows, int64_t c, const float *restrict mean, float *restrict sg, float *restrict sx) {
-	int64_t r = 0;
-	for (; r + 4 <= rows; r += 4) {
-		const float *x0 = x + r * c, *x1 = x0 + c, *x2 = x1 + c, *x3 = x2 + c;
-		const float *g0 = g + r * c, *g1 = g0 + c, *g2 = g1 + c, *g3 = g2 + c;
-		for (int64_t i = 0; i < c; i++) {
-			float m = mean[i];
-			sg[i] += (g0[i] + g1[i]) + (g2[i] + g3[i]);
-			sx[i] += (g0[i] * (x0[i] - m) + g1[i] * (x1[i] - m)) + (g2[i] * (x2[i] - m) + g3[i] * (x3[i] - m));
-		}
-	}
-	for (; r < rows; r++)
-		for (int64_t i = 0; i < c; i++) {
-			float v = g[r * c + i];
-			sg[i] += v;
-			sx[i] += v * (x[r * c + i] - mean[i]);
-		}
+	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, p[5], mask, room + omp_get_thread_num() * piece_floats(c)));
 }
 
 MV_CLONES static void fold(int64_t c, float *restrict a, double *restrict d, float *restrict b, double *restrict e) {
@@ -239,16 +182,6 @@ MV_CLONES static void fold(int64_t c, float *restrict a, double *restrict d, flo
 		d[i] += a[i];
 		e[i] += b[i];
 		a[i] = b[i] = 0;
-	}
-}
-
-// dx = scale·(g − mg − (x−mean)·mx)
-MV_CLONES static void gradient(const float *x, const float *g, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict mg, const float *restrict mx, float *dx) {
-	for (int64_t r = 0; r < rows; r++) {
-		const float *xr = x + r * c, *gr = g + r * c;
-		float *dr = dx + r * c;
-#pragma GCC ivdep
-		for (int64_t i = 0; i < c; i++) dr[i] = scale[i] * (gr[i] - mg[i] - (xr[i] - mean[i]) * mx[i]);
 	}
 }
 
@@ -261,14 +194,24 @@ MV_CLONES static void scaled(const float *g, int64_t rows, int64_t c, const floa
 	}
 }
 
+// masked returns the gradient of n rows from row r on as floats, 0 where the mask has
+// no bit; piece has room for them.
 static const float *masked(numbers y, int64_t r, int64_t n, int64_t c, const uint16_t *mask, float *piece) {
-	const float *dy = read_floats(y, r * c, n * c, piece);
-	if (!mask) return dy;
-	int64_t words = mv_mask_bytes(c) / 2;
-	if (c % 16 == 0)
-		mv_mask_apply(dy, n * c, mask + r * words, piece);
-	else
-		for (int64_t i = 0; i < n; i++) mv_mask_apply(dy + i * c, c, mask + (r + i) * words, piece + i * c);
+	const float *dy = (const float *)y.p + r * c;
+	const bf16 *half = (const bf16 *)y.p + r * c;
+	if (!mask) {
+		if (!y.half) return dy;
+		mv_widen(half, n * c, piece);
+		return piece;
+	}
+	int64_t words = mv_mask_bytes(c) / 2, rows = c % 16 ? n : 1, k = n * c / rows;
+	for (int64_t i = 0; i < rows; i++) {
+		const uint16_t *bits = mask + (r + i) * words;
+		if (y.half)
+			mv_mask_apply_bf16(half + i * k, k, bits, piece + i * k);
+		else
+			mv_mask_apply(dy + i * k, k, bits, piece + i * k);
+	}
 	return piece;
 }
 
@@ -292,7 +235,6 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 		accumulators mine = of_thread(scratch, c, t);
 		float *scale = (float *)after_threads(scratch, c, nt), *mg = scale + per, *mx = mg + per;
 		float *row = mx + per + t * piece_floats(c);
-		float *wide = x.half ? widening(scratch, c, nt, t) : 0;
 		memset(mine.mean, 0, c * sizeof *mine.mean);
 		memset(mine.m2, 0, c * sizeof *mine.m2);
 		memset(mine.a, 0, c * sizeof *mine.a);
@@ -300,7 +242,11 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 		int64_t pending = 0;
 		for (int64_t r = lo; r < hi; r += piece) {
 			int64_t k = mv_min(piece, hi - r);
-			gradient_sums(read_floats(x, r * c, k * c, wide), masked(dy, r, k, c, mask, row), k, c, mean, mine.a, mine.b);
+			const float *g = masked(dy, r, k, c, mask, row);
+			if (x.half)
+				gradient_sums_half((const bf16 *)x.p + r * c, g, k, c, mean, mine.a, mine.b);
+			else
+				gradient_sums((const float *)x.p + r * c, g, k, c, mean, mine.a, mine.b);
 			pending += k;
 			if (pending >= 128 || r + k == hi) {
 				fold(c, mine.a, mine.mean, mine.b, mine.m2);
@@ -328,11 +274,14 @@ void mv_bn_backward(void **p, const int64_t *n, const double *f) {
 			int64_t r = mv_max(lo, end - piece), k = end - r;
 			const float *g = masked(dy, r, k, c, mask, row);
 			float *to = x.half ? row : (float *)p[5] + r * c;
-			if (global)
+			if (global) {
 				scaled(g, k, c, scale, to);
-			else
-				gradient(read_floats(x, r * c, k * c, wide), g, k, c, mean, scale, mg, mx, to);
-			if (x.half) mv_round(to, k * c, (bf16 *)p[5] + r * c);
+				if (x.half) mv_round(to, k * c, (bf16 *)p[5] + r * c);
+			} else if (x.half) {
+				gradient_half((const bf16 *)x.p + r * c, g, k, c, mean, scale, mg, mx, (bf16 *)p[5] + r * c);
+			} else {
+				gradient((const float *)x.p + r * c, g, k, c, mean, scale, mg, mx, to);
+			}
 			end = r;
 		}
 	}

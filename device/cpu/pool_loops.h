@@ -90,6 +90,23 @@ MV_CLONES static void NAME(avg_rows)(window v, int64_t count_pad, const NUMBER *
 	}
 }
 
+// Where windows lie side by side every input has one: each output's share is written
+// to all of its window's row.
+MV_CLONES static void NAME(avg_backward_apart)(window v, const NUMBER *restrict dy, int64_t lo, int64_t hi, NUMBER *restrict dx) {
+	NUMBER share[STRIP];
+	float by = 1 / (float)(v.kh * v.kw);
+	for (int64_t row = lo; row < hi; row++) {
+		const NUMBER *s = dy + row / v.kh * v.ow * v.c; // images have whole windows
+		NUMBER *d = dx + row * v.w * v.c;
+		for (int64_t q = 0; q < v.ow; q++, s += v.c, d += v.kw * v.c)
+			for (int64_t c0 = 0; c0 < v.c; c0 += STRIP) {
+				int64_t cn = mv_min(STRIP, v.c - c0);
+				for (int64_t c = 0; c < cn; c++) share[c] = NARROW(WIDE(s[c0 + c]) * by);
+				for (int64_t l = 0; l < v.kw; l++) memcpy(d + l * v.c + c0, share, cn * sizeof *d);
+			}
+	}
+}
+
 MV_CLONES static void NAME(avg_backward_rows)(window v, int64_t count_pad, const NUMBER *restrict dy, int64_t lo, int64_t hi, NUMBER *restrict dx) {
 	float sum[STRIP];
 	for (int64_t row = lo; row < hi; row++) {
@@ -139,7 +156,11 @@ MV_LOOP(NAME(mv_avgpool)) {
 MV_LOOP(NAME(mv_avgpool_backward)) {
 	(void)f;
 	window v = window_of(n);
-	MV_PARALLEL(v.n * v.h, 1, v.n * v.h * v.w * v.c > MV_SMALL, NAME(avg_backward_rows)(v, n[12], p[0], lo, hi, p[1]));
+	int apart = v.kh == v.sh && v.kw == v.sw && !v.ph && !v.pw && v.h == v.oh * v.kh && v.w == v.ow * v.kw;
+	if (apart)
+		MV_PARALLEL(v.n * v.h, 1, v.n * v.h * v.w * v.c > MV_SMALL, NAME(avg_backward_apart)(v, p[0], lo, hi, p[1]));
+	else
+		MV_PARALLEL(v.n * v.h, 1, v.n * v.h * v.w * v.c > MV_SMALL, NAME(avg_backward_rows)(v, n[12], p[0], lo, hi, p[1]));
 }
 
 #undef NUMBER

@@ -14,9 +14,9 @@ func poolCases() []Case {
 		window(1, 1, 1, 1, 0, 0, false), window(2, 2, 2, 2, 0, 0, false), window(2, 2, 2, 2, 0, 0, true),
 		window(3, 3, 2, 2, 1, 1, false), window(3, 3, 2, 2, 0, 0, true), window(3, 3, 2, 2, 1, 1, true),
 		window(3, 3, 1, 1, 1, 1, false), window(5, 3, 2, 1, 2, 1, false), window(2, 3, 3, 2, 1, 1, true),
-		window(7, 7, 1, 1, 3, 3, false),
+		window(7, 7, 1, 1, 3, 3, false), window(4, 2, 4, 2, 0, 0, false),
 	}
-	sizes := [][3]int{{2, 7, 9}, {1, 8, 10}, {2, 5, 6}, {1, 1, 1}, {1, 1, 7}, {1, 32, 40}}
+	sizes := [][3]int{{2, 7, 9}, {1, 8, 10}, {2, 5, 6}, {1, 1, 1}, {1, 1, 7}, {1, 32, 40}, {3, 8, 6}}
 	channels := []int{1, 3, 16, 17, 64}
 	var list []Case
 	i := 0
