@@ -116,10 +116,14 @@ bench: build
 	test -n "$$(peer x)" || echo "peer left out: no python3-torch and python3-torchvision" >&2; \
 	test -n "$$(coco x)" || echo "peer left out: no pycocotools" >&2; \
 	test -n '$(RELEASE)' || echo "peer left out: RELEASE is not set" >&2; \
-	$(PAIR) --name 'ResNet-50 training step, batch 8, 224², s' --target 0.80 --ours 'bin/bench resnet50' \
+	$(PAIR) --name 'ResNet-50 training step, batch 8, 224², s' --target 0.65 --ours 'bin/bench resnet50' \
 		--peer "$$(peer resnet50_step.py --threads $(shell nproc))" --peer-key 'nchw|nhwc' && \
-	$(PAIR) --name 'DeepLabV3 R50 training step, 2x512², s' --target 0.85 --rounds 3 --ours 'bin/bench deeplab --steps 3' \
+	$(PAIR) --name 'the same in bf16, s' --target 0.60 --ours 'bin/bench resnet50 --precision bf16' \
+		--peer "$$(peer resnet50_step.py --threads $(shell nproc) --precision bf16)" --peer-key 'nchw|nhwc' && \
+	$(PAIR) --name 'DeepLabV3 R50 training step, 2x512², s' --target 0.76 --rounds 3 --ours 'bin/bench deeplab --steps 3' \
 		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 3)" --peer-key 'nchw|nhwc' && \
+	$(PAIR) --name 'the same in bf16, s' --target 0.45 --rounds 3 --ours 'bin/bench deeplab --steps 3 --precision bf16' \
+		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 3 --precision bf16)" --peer-key 'nchw|nhwc' && \
 	$(PAIR) --name 'DeepLabV3 R50 K=4, resident memory, bytes' --target 0.50 --rounds 1 --ours 'bin/bench deeplab --blocks 4 --steps 1' --ours-key resident_peak \
 		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 1 --layouts nhwc)" --peer-key resident_bytes && \
 	$(PAIR) --name 'DeepLabV3 R50 label map, 512x1024, s' --target 0.75 --ours 'bin/bench deeplab --infer --width 1024' \
@@ -128,9 +132,13 @@ bench: build
 		$(PAIR) --name "loading COCO images, $$w workers, images/s (more is better)" --more --rounds 3 \
 			--ours "bin/bench load $(COCO) --workers $$w" --ours-key images_per_second \
 			--peer "$$(peer load_peer.py $(COCO) --workers $$w)" --peer-key runs || exit 1; done && \
-	$(PAIR) --name 'RetinaNet R50 K=4 step, 2x608x800, s' --target 0.75 --rounds 3 --ours 'bin/bench retinanet --steps 3' \
+	$(PAIR) --name 'RetinaNet R50 K=4 step, 2x608x800, s' --target 0.55 --rounds 3 --ours 'bin/bench retinanet --steps 3' \
+		--peer '$(RELEASE)' --peer-key times && \
+	$(PAIR) --name 'the same in bf16 with little memory, s' --target 0.40 --rounds 3 --ours 'bin/bench retinanet --steps 3 --precision bf16 --clip-blocks --recompute-convs' \
 		--peer '$(RELEASE)' --peer-key times && \
 	$(PAIR) --name 'RetinaNet R50 end to end step, 2x608x800, s' --rounds 3 --ours 'bin/bench retinanet --e2e --steps 3' && \
+	for b in 1 32; do $(PAIR) --name "ResNet-50 inference, batch $$b, s" --target 0.60 --rounds 3 --ours "bin/bench infer --batch $$b" \
+		--peer "$$(peer resnet50_infer.py --batch $$b)" --peer-key float32 || exit 1; done && \
 	$(PAIR) --name 'CIFAR ResNet-32 K=16 step, batch 128, s' --rounds 3 --ours 'bin/bench cifar' && \
 	$(PAIR) --name 'ViT-Tiny K=4 step, batch 8, s' --rounds 3 --ours 'bin/bench vit' && \
 	$(PAIR) --name 'COCO evaluation, 5,000 images, 500,000 boxes, s' --target 0.05 --rounds 3 --ours 'bin/bench coco-eval runs/coco-eval' \

@@ -1,6 +1,6 @@
 """Times torchvision's DeepLabV3 ResNet-50: the peer of `bin/bench deeplab`.
 
-Output stride 8, auxiliary head, float32, on the CPU, in both memory layouts. A
+Output stride 8, auxiliary head, float32 (training also --precision bf16), on the CPU, in both memory layouts. A
 training step as torchvision's reference trains: cross-entropy on out + 0.5 * aux,
 SGD with momentum. With --infer a forward pass in eval mode to the label map
 (upsampled logits, argmax), without the auxiliary head. Prints one JSON object: seconds of every counted step by
@@ -28,11 +28,13 @@ parser.add_argument("--width", type=int, default=512)
 parser.add_argument("--classes", type=int, default=19)
 parser.add_argument("--infer", action="store_true")
 parser.add_argument("--layouts", default="nchw,nhwc")
+parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16: forward passes under autocast")
 a = parser.parse_args()
 torch.set_num_threads(a.threads)
 torch.manual_seed(1)
+half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.precision == "bf16")
 start_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-out = {"torch": torch.__version__, "threads": a.threads, "batch": a.batch, "height": a.height, "width": a.width}
+out = {"torch": torch.__version__, "threads": a.threads, "precision": a.precision, "batch": a.batch, "height": a.height, "width": a.width}
 for layout in a.layouts.split(","):
     fmt = torch.channels_last if layout == "nhwc" else torch.contiguous_format
     net = torchvision.models.segmentation.deeplabv3_resnet50(
@@ -57,8 +59,9 @@ for layout in a.layouts.split(","):
         for i in range(a.steps + 2):
             start = time.perf_counter()
             opt.zero_grad(set_to_none=True)
-            o = net(x)
-            loss = loss_fn(o["out"], y) + 0.5 * loss_fn(o["aux"], y)
+            with half:
+                o = net(x)
+            loss = loss_fn(o["out"].float(), y) + 0.5 * loss_fn(o["aux"].float(), y)
             loss.backward()
             opt.step()
             if i >= 2:

@@ -1,6 +1,6 @@
 """Times PyTorch's ResNet-50 training step: the peer of `bin/bench resnet50`.
 
-Batch 8, 224x224, float32, SGD with momentum, on the CPU, in both memory layouts.
+Batch 8, 224x224, float32 (or --precision bf16), SGD with momentum, on the CPU, in both memory layouts.
 Prints one JSON object: seconds of every counted step by layout. The machine must
 be otherwise idle. Needs Debian's python3-torch and python3-torchvision:
 
@@ -19,10 +19,12 @@ parser.add_argument("--threads", type=int, default=4)
 parser.add_argument("--steps", type=int, default=5)
 parser.add_argument("--batch", type=int, default=8)
 parser.add_argument("--layouts", default="nchw,nhwc")
+parser.add_argument("--precision", choices=["f32", "bf16"], default="f32", help="bf16: forward passes under autocast")
 a = parser.parse_args()
 torch.set_num_threads(a.threads)
 torch.manual_seed(1)
-out = {"torch": torch.__version__, "threads": a.threads, "batch": a.batch}
+half = torch.autocast("cpu", dtype=torch.bfloat16, enabled=a.precision == "bf16")
+out = {"torch": torch.__version__, "threads": a.threads, "precision": a.precision, "batch": a.batch}
 for layout in a.layouts.split(","):
     fmt = torch.channels_last if layout == "nhwc" else torch.contiguous_format
     net = torchvision.models.resnet50().to(memory_format=fmt).train()
@@ -34,7 +36,9 @@ for layout in a.layouts.split(","):
     for i in range(a.steps + 2):
         start = time.perf_counter()
         opt.zero_grad(set_to_none=True)
-        loss = loss_fn(net(x), y)
+        with half:
+            logits = net(x)
+        loss = loss_fn(logits.float(), y)
         loss.backward()
         opt.step()
         if i >= 2:
