@@ -45,7 +45,7 @@ func (n *Network) within(limit int64, heads headsOf) error {
 			least, leastK = total, k
 		}
 	}
-	return fmt.Errorf("manpp.memory_limit: no number of blocks fits into %s; the least is %s with K=%d; use a smaller train.batch, with train.accumulate for the rest of it, or smaller images", progress.Bytes(limit), progress.Bytes(least), leastK)
+	return fmt.Errorf("manpp.memory_limit: no number of blocks fits into %s; the least is %s with K=%d; use a smaller train.batch, with train.accumulate for the rest of it, smaller images, manpp.recompute=convs or precision=bf16", progress.Bytes(limit), progress.Bytes(least), leastK)
 }
 
 // stepBytes plans a training step of m with variables of its own.

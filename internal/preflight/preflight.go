@@ -328,6 +328,12 @@ func (c *checker) memory(m *train.ModelCheck) {
 	if !m.Local {
 		fix = "fewer images a pass (train.batch, with train.accumulate for the rest), or smaller ones; --set manpp.strategy=manpp trains block by block; data.prefetch=1"
 	}
+	if cfg.MANPP.Recompute == "norms" {
+		fix += "; manpp.recompute=convs"
+	}
+	if cfg.Precision == "f32" {
+		fix += "; precision=bf16"
+	}
 	switch {
 	case need > free:
 		c.add("memory", finding.Error, fix, "%s, but %s are free: the run would be killed or swap", what, progress.Bytes(free))
