@@ -122,7 +122,7 @@ Exit status: 0 done; 1 failed or stopped; 2 wrong usage or bad input.`,
 	f.StringArrayVar(&o.inputs, "input", nil, "image `file`, folder of images, quoted pattern, or a video file; may be given several times")
 	f.StringVar(&o.list, "list", "", "`file` that names further image files, one a line (- for stdin)")
 	f.StringVar(&o.out, "out", "", "`folder` for the pictures")
-	f.StringVar(&o.draw, "draw", "", "what to draw: pictures, none, or of a video a video (default pictures, of a video a video)")
+	f.StringVar(&o.draw, "draw", "", "`what` to draw: pictures, none, or of a video a video (default pictures, of a video a video)")
 	f.IntVar(&o.every, "every", 1, "video: look at every `n`-th frame")
 	f.StringVar(&o.json, "json", "", "write the detections in COCO's result form, or what was found on each image, to `file` (- for stdout)")
 	f.StringVar(&o.jsonl, "jsonl", "", "write what was found as one JSON object a line and image to `file` (- for stdout)")

@@ -25,6 +25,8 @@ func (o *options) validate(set func(flag string) bool) error {
 		return cli.Usage("--out is missing: the folder for the pictures (or --draw none); see 'predict --help'")
 	case outputs > 1:
 		return cli.Usage("only one of --json, --jsonl and --csv can go to stdout")
+	case o.json != "" && (o.json == o.jsonl || o.json == o.csv) || o.jsonl != "" && o.jsonl == o.csv:
+		return cli.Usage("--json, --jsonl and --csv name the same file")
 	case !(o.score >= 0 && o.score <= 1):
 		return cli.Usage("--score %v must be 0 to 1", o.score)
 	case set("score-threshold") && !(o.threshold >= 0 && o.threshold < 1):

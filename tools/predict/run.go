@@ -219,6 +219,10 @@ func (s *session) finish(ctx context.Context, w work, start time.Time, err error
 		skipped = append(skipped, err)
 		err = cli.Input(fmt.Errorf("%w; repair it, or go on with --skip-bad or --keep-going; the results of the %d images before are kept", err, s.images))
 	}
+	if err != nil && s.images == 0 { // older files stay
+		s.outputs.discard()
+		return err
+	}
 	sheet, bad := s.drawing.finish(w.sheet)
 	if bad = errors.Join(bad, s.outputs.close(skipped)); err == nil {
 		err = bad
