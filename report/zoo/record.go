@@ -53,8 +53,12 @@ type Record struct {
 	Resident  int64 `json:"resident_bytes"`  // at most, of the process, with images; 0: unknown
 
 	Metrics map[string]float64 `json:"metrics"` // of the weights in the file
-	Weights File               `json:"weights"`
-	Machine Machine            `json:"machine"`
+	// Note is what else a reader should know, in one line; whoever records the run
+	// gives it.
+	Note string `json:"note,omitempty"`
+
+	Weights File    `json:"weights"`
+	Machine Machine `json:"machine"`
 }
 
 // File is a file of weights, known again by its hash.

@@ -19,8 +19,9 @@ var strategies = map[string]string{
 const head = `# Model zoo
 
 Trainings that were run, as their run folders recorded them. The weights are not in the
-repository; the hash tells whether a file holds them. The same commit, seed, threads and
-kind of processor give the same weights again.
+repository; the hash tells whether a file is the one that was measured. The same commit,
+seed, threads and kind of processor give the same weights again, in a file with another
+hash where the folder is another: it also holds the resolved recipe.
 
 This page is made of the records in %s by
 
@@ -104,7 +105,10 @@ func details(b *bytes.Buffer, r *Record) {
 		program = ", commit " + r.Program
 	}
 	fmt.Fprintf(b, "- %s, %s%s\n", r.Date, seed, program)
-	fmt.Fprintf(b, "- %s, %d threads (%s) on %d cores, %s\n", r.Machine.CPU, r.Machine.Threads, r.Machine.Device, r.Machine.Cores, size(r.Machine.Memory))
+	fmt.Fprintf(b, "- %s, %s (%s) on %s, %s\n", r.Machine.CPU, several(r.Machine.Threads, "thread"), r.Machine.Device, several(r.Machine.Cores, "core"), size(r.Machine.Memory))
+	if r.Note != "" {
+		fmt.Fprintf(b, "- %s\n", r.Note)
+	}
 	fmt.Fprintf(b, "- `%s` of step %s, %s bytes, SHA-256 `%s`\n", r.Weights.Name, count(r.Weights.Step), count(r.Weights.Bytes), r.Weights.SHA256)
 }
 
@@ -152,6 +156,13 @@ func (r *Record) time() string {
 		text += fmt.Sprintf(" (from step %s)", count(r.FirstStep))
 	}
 	return text
+}
+
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func size(n int64) string {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -19,6 +20,7 @@ type zooOptions struct {
 	records string // folder
 	out     string
 	name    string
+	note    string
 }
 
 func newZoo(s *cli.Streams) *cobra.Command {
@@ -35,11 +37,15 @@ Exit status: 0 done; 1 failed; 2 wrong usage, a folder that is no ended run, or 
 that is no record.`,
 		Example: `  report zoo
   report zoo runs/demo-shapes
+  report zoo runs/demo-shapes --note 'with other programs on the same cores'
   report zoo runs/a runs/b --records myzoo --output ZOO.md`,
 		RunE: func(_ *cobra.Command, args []string) error {
 			o.runs = args
-			if o.name != "" && len(args) != 1 {
-				return cli.Usage("--name goes with one RUN")
+			if (o.name != "" || o.note != "") && len(args) != 1 {
+				return cli.Usage("--name and --note go with one RUN")
+			}
+			if strings.Contains(o.note, "\n") {
+				return cli.Usage("--note has several lines")
 			}
 			return o.run()
 		},
@@ -48,6 +54,7 @@ that is no record.`,
 	f.StringVar(&o.records, "records", "docs/zoo", "`folder` of the records")
 	f.StringVar(&o.out, "output", "MODEL_ZOO.md", "Markdown `file` to write")
 	f.StringVar(&o.name, "name", "", "`name` of the record; default the task and the run's name")
+	f.StringVar(&o.note, "note", "", "`line` that stands beside the run's machine")
 	return cmd
 }
 
@@ -65,6 +72,7 @@ func (o *zooOptions) run() error {
 				return cli.Usage("--name: %v", err)
 			}
 		}
+		r.Note = o.note
 		list = append(list, r)
 	}
 	if len(wrong) > 0 {
