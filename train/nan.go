@@ -116,13 +116,17 @@ func newStatistics(store *nn.Store) *statistics {
 	return s
 }
 
+// keep reads all in one job: hundreds of small ones, each handed to the device's thread,
+// take 3 % of a step.
 func (s *statistics) keep() error {
-	for i, v := range s.vars {
-		if err := s.store.Get(v.Name, s.before[i]); err != nil {
-			return err
+	return s.store.Device().Do(func() error {
+		for i, v := range s.vars {
+			if err := s.store.Get(v.Name, s.before[i]); err != nil {
+				return err
+			}
 		}
-	}
-	return nil
+		return nil
+	})
 }
 
 func (s *statistics) restore() error {
