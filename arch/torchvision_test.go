@@ -198,4 +198,18 @@ func detect(t *testing.T, dev device.Device, a Arch, r *reference, path string) 
 	}
 	near(t, "boxes", boxes, wantBoxes)
 	near(t, "scores", scores, wantScores)
+
+	how := d.Post()
+	how.MaxDetections = 1
+	if err := d.SetPost(how); err != nil {
+		t.Fatal(err)
+	}
+	one, err := d.Predict(canvas, ch, cw, detection.ImageSize{Width: w, Height: h, OrigWidth: w, OrigHeight: h})
+	if err != nil || len(one) != 1 || one[0] != found[0] {
+		t.Errorf("the best alone: %+v, %v, want %+v", one, err, found[0])
+	}
+	how.NMSIoU = 2
+	if err := d.SetPost(how); err == nil || d.Post().NMSIoU == 2 {
+		t.Error("an IoU of 2 was accepted")
+	}
 }
