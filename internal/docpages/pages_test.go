@@ -138,3 +138,37 @@ func TestRecipes(t *testing.T) {
 		t.Errorf("%d recipes", n)
 	}
 }
+
+// Command lines on the pages name programs and flags that the programs' help has.
+func TestCommandLines(t *testing.T) {
+	line := regexp.MustCompile(`(?m)^(?:    |> )(?:find .* \| )?bin/([a-z]+)((?:[^\n\\]|\\\n)*)`)
+	flag := regexp.MustCompile(`(?:^|\s)(--[a-z][a-z-]*)`)
+	n := 0
+	for name, text := range pages(t) {
+		if strings.HasPrefix(name, "docs/commands/") {
+			continue
+		}
+		for _, m := range line.FindAllStringSubmatch(text, -1) {
+			help, err := os.ReadFile(filepath.Join(testdata.Root(), "docs", "commands", m[1]+".md"))
+			if err != nil {
+				t.Errorf("%s: bin/%s: %v", name, m[1], err)
+				continue
+			}
+			args, _, _ := strings.Cut(m[2], "#")
+			for _, f := range flag.FindAllStringSubmatch(args, -1) {
+				n++
+				if !regexp.MustCompile(regexp.QuoteMeta(f[1]) + `[ =\[\n]`).Match(help) {
+					t.Errorf("%s: bin/%s has no flag %s", name, m[1], f[1])
+				}
+			}
+			if words := strings.Fields(args); len(words) > 0 && regexp.MustCompile(`^[a-z][a-z0-9-]*$`).MatchString(words[0]) && m[1] == "data" {
+				if !strings.Contains(string(help), "## bin/data "+words[0]+"\n") {
+					t.Errorf("%s: bin/data has no command %s", name, words[0])
+				}
+			}
+		}
+	}
+	if n < 60 {
+		t.Errorf("%d flags on all pages", n)
+	}
+}
