@@ -73,6 +73,8 @@ func TestTrace(t *testing.T) {
 	tr.AddKernels([]exec.StepTime{
 		{Program: "block 1", Name: "relu y", Op: device.ReLU{Size: 5}, Start: start.Add(3 * time.Millisecond), Last: 1500 * time.Nanosecond, Work: device.Work{FLOPs: 5, Bytes: 40}},
 		{Program: "block 1", Name: "relu z", Op: device.ReLU{Size: 7}, Start: start.Add(4 * time.Millisecond), Last: time.Millisecond},
+		{Program: "block 2", Op: device.ReLU{Size: 8}, Start: start.Add(3500 * time.Microsecond), Last: 2 * time.Millisecond},
+		{Program: "block 3", Op: device.ReLU{Size: 9}, Start: start.Add(5 * time.Millisecond), Last: time.Millisecond},
 	}, nil)
 	var b bytes.Buffer
 	if err := tr.Write(&b, "test", nil); err != nil {
@@ -102,13 +104,15 @@ func TestTrace(t *testing.T) {
 		name := e["name"].(string)
 		got[name], thread[name] = [2]float64{e["ts"].(float64), e["dur"].(float64)}, e["tid"].(float64)
 	}
-	want := map[string][2]float64{"wait": {0, 2000}, "block 1": {3000, 2000}, "relu 5": {3000, 1.5}, "relu 7": {4000, 1000}}
+	want := map[string][2]float64{"wait": {0, 2000}, "block 1": {3000, 2000}, "relu 5": {3000, 1.5}, "relu 7": {4000, 1000},
+		"block 2": {3500, 2000}, "relu 8": {3500, 2000}, "block 3": {5000, 1000}, "relu 9": {5000, 1000}}
 	for name, w := range want {
 		if got[name] != w {
 			t.Errorf("%s at %v, want %v", name, got[name], w)
 		}
 	}
-	if len(got) != len(want) || lanes[thread["wait"]] != "loader" || lanes[thread["relu 5"]] != "kernels" || thread["block 1"] != thread["relu 7"] {
+	if len(got) != len(want) || lanes[thread["wait"]] != "loader" || lanes[thread["relu 5"]] != "kernels" || thread["block 1"] != thread["relu 7"] ||
+		thread["block 3"] != thread["relu 5"] || lanes[thread["block 2"]] != "kernels, lane 2" || thread["block 2"] != thread["relu 8"] { // blocks 1 and 2 ran at once
 		t.Errorf("lanes %v, threads %v", lanes, thread)
 	}
 }

@@ -2,7 +2,9 @@ package profile
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -43,29 +45,31 @@ func (t *Trace) Add(lane, category, name string, start time.Time, length time.Du
 }
 
 // AddKernels notes the last runs of profiled kernels, each device's on a lane of its
-// own, and around them the programs. peaks may be nil.
+// own, and around them the programs; programs that ran at once have a lane each. peaks
+// may be nil.
 func (t *Trace) AddKernels(kernels []exec.StepTime, peaks *Peaks) {
 	type program struct {
 		device device.Device
 		name   string
 	}
-	type bounds struct{ from, to time.Time }
-	lanes := map[device.Device]string{}
+	type bounds struct {
+		program
+		from, to time.Time
+		lane     string
+	}
 	programs := map[program]*bounds{}
-	var order []program
+	var order []*bounds
+	devices := map[device.Device]int{}
 	for _, k := range kernels {
-		if _, ok := lanes[k.Device]; !ok {
-			lanes[k.Device] = "kernels"
-			if len(lanes) > 1 {
-				lanes[k.Device] = "kernels, device " + string(rune('0'+len(lanes)%10))
-			}
+		if devices[k.Device] == 0 {
+			devices[k.Device] = len(devices) + 1
 		}
 		key, end := program{k.Device, k.Program}, k.Start.Add(k.Last)
 		b := programs[key]
 		if b == nil {
-			b = &bounds{k.Start, end}
+			b = &bounds{program: key, from: k.Start, to: end}
 			programs[key] = b
-			order = append(order, key)
+			order = append(order, b)
 		}
 		if k.Start.Before(b.from) {
 			b.from = k.Start
@@ -74,9 +78,23 @@ func (t *Trace) AddKernels(kernels []exec.StepTime, peaks *Peaks) {
 			b.to = end
 		}
 	}
-	for _, key := range order {
-		b := programs[key]
-		t.Add(lanes[key.device], "program", key.name, b.from, b.to.Sub(b.from), nil)
+	slices.SortStableFunc(order, func(a, b *bounds) int { return a.from.Compare(b.from) })
+	ends := map[device.Device][]time.Time{} // of the lanes' last programs
+	for _, b := range order {
+		i := slices.IndexFunc(ends[b.device], func(end time.Time) bool { return !end.After(b.from) })
+		if i < 0 {
+			i = len(ends[b.device])
+			ends[b.device] = append(ends[b.device], b.to)
+		}
+		ends[b.device][i] = b.to
+		b.lane = "kernels"
+		if n := devices[b.device]; n > 1 {
+			b.lane += fmt.Sprintf(", device %d", n)
+		}
+		if i > 0 {
+			b.lane += fmt.Sprintf(", lane %d", i+1)
+		}
+		t.Add(b.lane, "program", b.name, b.from, b.to.Sub(b.from), nil)
 	}
 	for _, k := range kernels {
 		args := map[string]any{"shape": Shape(k.Op), "value": k.Name, "MFLOP": k.Work.FLOPs / 1e6, "MB": k.Work.Bytes / 1e6}
@@ -86,7 +104,7 @@ func (t *Trace) AddKernels(kernels []exec.StepTime, peaks *Peaks) {
 				args["of peak %"], args["of copy %"] = k.Work.FLOPs/s/1e7/peaks.GFLOPs, k.Work.Bytes/s/1e7/peaks.Copy
 			}
 		}
-		t.Add(lanes[k.Device], k.Op.Kind(), k.Op.Kind()+" "+Shape(k.Op), k.Start, k.Last, args)
+		t.Add(programs[program{k.Device, k.Program}].lane, k.Op.Kind(), k.Op.Kind()+" "+Shape(k.Op), k.Start, k.Last, args)
 	}
 }
 
