@@ -27,8 +27,8 @@ type help struct {
 // Build compiles the programs of a checkout's tools into a folder and returns their
 // names.
 func Build(root, bin string) ([]string, error) {
-	// What a program notes of its commit does not show in its help.
-	cmd := exec.Command("go", "build", "-buildvcs=false", "-o", bin+string(filepath.Separator), "./tools/...")
+	// Neither what a program notes of its commit nor its symbols show in its help.
+	cmd := exec.Command("go", "build", "-buildvcs=false", "-ldflags=-s -w", "-o", bin+string(filepath.Separator), "./tools/...")
 	cmd.Dir = root
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build ./tools/...: %w\n%s", err, out)

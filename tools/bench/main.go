@@ -15,6 +15,7 @@ import (
 	"manvision/device"
 	"manvision/device/cpu"
 	"manvision/internal/bench"
+	"manvision/internal/cli"
 )
 
 func main() {
@@ -26,6 +27,7 @@ func execute(out, errs io.Writer, args []string) int {
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errs)
+	cli.WrapHelp(root)
 	if err := root.ExecuteContext(context.Background()); err != nil {
 		fmt.Fprintf(errs, "error: %v\n", err)
 		return 1

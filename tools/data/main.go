@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"manvision/internal/cli"
 )
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
@@ -54,6 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	root.SetErr(stderr)
 	root.AddCommand(newShapesCmd(runShapes), newCheckCmd(runCheck), newBrowseCmd(runBrowse), newDownloadCmd(runDownload), newPrepareCmd(runPrepare))
 	wrongArgs(root)
+	cli.WrapHelp(root)
 	err := root.ExecuteContext(ctx)
 	var usage usageError
 	switch {
