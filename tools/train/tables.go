@@ -25,7 +25,7 @@ func writeOutline(out io.Writer, terminal bool, cfg *config.Config, l *train.Out
 	t.Row("training", how)
 	t.Row("parameters", fmt.Sprintf("%s at inference, %s in training", count(l.InferenceParameters), count(l.TrainingParameters)))
 	if n := l.Memory.Lanes; n > 1 {
-		t.Row("blocks at once", fmt.Sprintf("%d, on %d threads each", n, l.Threads/n))
+		t.Row("blocks at once", fmt.Sprintf("%d, each on %d of the threads", n, l.Threads/n))
 	}
 	t.Row("planned memory", fmt.Sprintf("%s for %d images of %dx%d (working memory %s)", progress.Bytes(l.Memory.Total()), l.Input[0], l.Input[1], l.Input[2], progress.Bytes(l.Memory.Arena)))
 	t.Row("training data", amount(l.TrainImages, l.TrainObjects))
