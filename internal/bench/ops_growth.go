@@ -75,15 +75,16 @@ func sweeps() []sweep {
 	}
 }
 
-// MeasureGrowth times steps of every sweep, each size on a device of its own that open
-// makes; say is told what is done.
-func MeasureGrowth(open func() (device.Device, error), steps int, say func(string)) ([]Growth, error) {
+// MeasureGrowth goes through all sizes of every sweep, numbered from 0; measure gives a
+// point, best in a process of its own: a second team of threads in one process waits
+// asleep, as libgomp does where threads outnumber cores. say is told what is done.
+func MeasureGrowth(measure func(sweep, size int) (*Point, error), say func(string)) ([]Growth, error) {
 	var out []Growth
-	for _, s := range sweeps() {
+	for i, s := range sweeps() {
 		g := Growth{Work: s.work, Against: s.against}
 		for _, size := range s.sizes {
 			say(fmt.Sprintf("%s: %s, size %d", s.work, s.against, size))
-			p, err := s.point(open, size, steps)
+			p, err := measure(i, size)
 			if err != nil {
 				return nil, fmt.Errorf("%s, size %d: %w", s.work, size, err)
 			}
@@ -93,6 +94,15 @@ func MeasureGrowth(open func() (device.Device, error), steps int, say func(strin
 		out = append(out, g)
 	}
 	return out, nil
+}
+
+// GrowthPoint times steps of a sweep at one size on a device that open makes.
+func GrowthPoint(open func() (device.Device, error), sweep, size, steps int) (*Point, error) {
+	list := sweeps()
+	if sweep < 0 || sweep >= len(list) {
+		return nil, fmt.Errorf("sweep %d of %d", sweep, len(list))
+	}
+	return list[sweep].point(open, size, steps)
 }
 
 func (s sweep) point(open func() (device.Device, error), size, steps int) (*Point, error) {

@@ -8,8 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"manvision/device"
-	"manvision/device/cpu"
 	"manvision/internal/bench"
 	"manvision/internal/cli"
 	"manvision/report"
@@ -100,28 +98,5 @@ read.`,
 		}}
 	c.Flags().Float64Var(&floor, "floor", 0.02, "share by which medians may differ whatever their spread")
 	c.Flags().StringVar(&file, "json", "", "write the comparison as JSON to `file` (- for standard output)")
-	return c
-}
-
-func newGrowth(out, errs io.Writer, o *options) *cobra.Command {
-	var file string
-	c := &cobra.Command{Use: "growth", Short: "Time and memory of a step against batch, image area, depth and K, with fitted exponents", Args: cobra.NoArgs,
-		Long: `Times training steps of CIFAR networks, ResNet-50 and RetinaNet at several sizes, two
-warm steps and --steps counted ones each, and fits power laws to the medians by least
-squares of the logarithms. Some minutes on four idle cores.`,
-		RunE: func(*cobra.Command, []string) error {
-			open := func() (device.Device, error) { return cpu.New(cpu.Options{Threads: o.threads}) }
-			list, err := bench.MeasureGrowth(open, o.steps, func(text string) { io.WriteString(errs, text+"\n") })
-			if err != nil {
-				return err
-			}
-			if file != "" {
-				if err := cli.WriteJSON(file, out, list); err != nil || file == "-" {
-					return err
-				}
-			}
-			return bench.WriteGrowth(out, report.IsTerminal(out), list)
-		}}
-	c.Flags().StringVar(&file, "json", "", "write all points as JSON to `file` (- for standard output)")
 	return c
 }
