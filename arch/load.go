@@ -39,7 +39,7 @@ func (a Arch) newNetwork(dev device.Device, prefix string, cfg augment.Config) (
 		return nil, err
 	}
 	store := nn.NewStore(dev, 1)
-	store.Fold = true
+	store.Fold, store.Prepare = true, true
 	return &network{arch: a, model: &manpp.Model{Store: store, Backbone: body, Strategy: manpp.E2E, Prefix: prefix},
 		input: exec.NewArena(dev), arena: exec.NewArena(dev), render: render, config: cfg}, nil
 }

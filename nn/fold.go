@@ -153,7 +153,7 @@ func (g *Graph) leafOf(name string, t *exec.Tensor, f *folded) *gorgonia.Node {
 // as it is.
 func (g *Graph) form(x, w *gorgonia.Node, o ConvOptions) (int, error) {
 	p, ok := g.Store.dev.(device.Preparer)
-	if !ok || g.Store.Activations != device.Float {
+	if !ok || !g.Store.Prepare || g.Store.Activations != device.Float {
 		return 0, nil
 	}
 	c, err := convOf(x, w, o)

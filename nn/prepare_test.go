@@ -23,6 +23,7 @@ func TestPrepared(t *testing.T) {
 	}
 	defer dev.Close()
 	store := NewStore(dev, 3)
+	store.Prepare = true
 	defer store.Free()
 	forms := 0
 	build := func(fold bool, h, w int) (*exec.Program, *gorgonia.Node, *exec.Tensor) {

@@ -39,6 +39,10 @@ type Store struct {
 	// of the convolutions' weights: a training run that evaluates between steps
 	// leaves it off where memory counts.
 	Fold bool
+	// Prepare makes such graphs read filters in the form in which the device computes
+	// fastest, made once for all runs; that takes up to four times the filters' memory,
+	// and results differ by rounding from those without.
+	Prepare bool
 	// Activations is the type of activations and their gradients in the programs that
 	// are compiled of graphs: device.Float or device.BF16 (see exec.Spec). Variables
 	// are floats either way.

@@ -52,6 +52,17 @@ type Trained struct {
 // from a checkpoint, which must be of that model and those classes, or from plain
 // weights of that model (see Network.LoadCheckpoint). The device stays the caller's.
 func LoadModel(cfg *config.Config, dev device.Device, classes Classes, path string) (*Trained, error) {
+	return loadModel(cfg, dev, classes, path, false)
+}
+
+// LoadPredictor is LoadModel for many images: filters are prepared for the device
+// (nn.Store.Prepare), which is faster, takes memory, and differs by rounding from the
+// evaluations of a training run.
+func LoadPredictor(cfg *config.Config, dev device.Device, classes Classes, path string) (*Trained, error) {
+	return loadModel(cfg, dev, classes, path, true)
+}
+
+func loadModel(cfg *config.Config, dev device.Device, classes Classes, path string, prepare bool) (*Trained, error) {
 	whole := *cfg
 	whole.MANPP.Strategy, whole.MANPP.Blocks = "e2e", 0 // cuts matter to training alone
 	task, err := TaskOf(&whole)
@@ -62,6 +73,7 @@ func LoadModel(cfg *config.Config, dev device.Device, classes Classes, path stri
 	if m.Model, err = task.Build(&whole, dev, classes); err != nil {
 		return nil, err
 	}
+	m.Model.Net().Store.Prepare = prepare
 	if m.Predictor, err = m.Model.NewPredictor(nil, nil); err != nil {
 		return nil, err
 	}

@@ -141,7 +141,7 @@ func (d DeepLab) Infer(dev device.Device, steps int) (*Steps, error) {
 		return nil, err
 	}
 	defer m.Store.Free()
-	m.Store.Fold = d.Fold
+	m.Store.Fold, m.Store.Prepare = d.Fold, d.Fold
 	v, err := segmentation.NewViewer(net, m, segmentation.ViewOptions{Mode: segmentation.Whole, Resize: augment.Resize{}}, nil, nil)
 	if err != nil {
 		return nil, err

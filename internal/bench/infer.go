@@ -28,7 +28,7 @@ func ResNet50Infer(dev device.Device, batch, size, steps int, profile bool) (*St
 	start := time.Now()
 	store := newStore(dev)
 	defer store.Free()
-	store.Fold = true
+	store.Fold, store.Prepare = true, true
 	g := nn.NewGraph(store, nn.Eval)
 	y, image := g.Input("input", device.Desc{Shape: []int{batch, size, size, 3}})
 	for _, u := range body.Units {
@@ -132,7 +132,7 @@ func RetinaNetInfer(dev device.Device, height, width, steps int, profile bool) (
 	}
 	store := newStore(dev)
 	defer store.Free()
-	store.Fold = true
+	store.Fold, store.Prepare = true, true
 	net := &detection.RetinaNet{Classes: 91, Channels: 256, Convs: 4, Anchors: detection.TorchvisionAnchors(), Prior: 0.01, P6FromP5: true}
 	inf, err := net.NewInference(&manpp.Model{Store: store, Backbone: body, Strategy: manpp.E2E, Prefix: detection.BodyPrefix}, 1, height, width, nil, nil)
 	if err != nil {

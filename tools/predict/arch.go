@@ -30,7 +30,7 @@ type loaded struct {
 // loadCheckpoint loads a model that was trained here and says what was loaded.
 func loadCheckpoint(cfg *config.Config, o *options, dev device.Device, classes train.Classes) (*loaded, error) {
 	path := o.checkpoint
-	m, err := train.LoadModel(cfg, dev, classes, path)
+	m, err := train.LoadPredictor(cfg, dev, classes, path)
 	if err != nil {
 		return nil, err
 	}
