@@ -71,9 +71,10 @@ func (c chart) draw(id string) *drawn {
 		scale = 1
 	}
 	var series []report.Series
-	for _, s := range c.series {
+	var places []int // a run keeps its colour where others have no points
+	for i, s := range c.series {
 		if s = finitePoints(s, scale); len(s.X) > 0 {
-			series = append(series, s)
+			series, places = append(series, s), append(places, i)
 		}
 	}
 	if len(series) == 0 {
@@ -89,9 +90,9 @@ func (c chart) draw(id string) *drawn {
 		html.EscapeString(c.title+". "+d.Y+" by "+c.x+". The numbers are in the table below; with a script, left and right move the cursor."))
 	writeGrid(&b, xs, ys, c.x)
 	for i, s := range series {
-		col, dash := distinct(i)
+		col, dash := distinct(places[i])
 		if c.parts > 0 {
-			col, dash = ordered(i, c.parts), ""
+			col, dash = ordered(places[i], c.parts), ""
 		}
 		e := legendEntry{Name: s.Name, Style: col.style(), Dash: dash}
 		if c.parts > 8 {
