@@ -30,7 +30,11 @@ type loaded struct {
 // loadCheckpoint loads a model that was trained here and says what was loaded.
 func loadCheckpoint(cfg *config.Config, o *options, dev device.Device, classes train.Classes) (*loaded, error) {
 	path := o.checkpoint
-	m, err := train.LoadPredictor(cfg, dev, classes, path)
+	load := train.LoadPredictor
+	if cfg.Task == "segmentation" {
+		load = train.LoadModel // label maps, scored, give the training's own numbers
+	}
+	m, err := load(cfg, dev, classes, path)
 	if err != nil {
 		return nil, err
 	}
