@@ -172,7 +172,7 @@ func (k *kernel) filterFor(p *convPlan, c device.Conv) (place, error) {
 // partsWanted returns how many parts of a convolution stay near the cores.
 func (k *kernel) partsWanted(c device.Conv) int {
 	floats := 4 * (c.X().Elems() + c.Y().Elems())
-	limit := wideBytes * k.d.threads
+	limit := k.d.wide * k.d.threads
 	return (floats + limit - 1) / limit
 }
 

@@ -72,6 +72,7 @@ type Device struct {
 	halves  map[reducedKey]*convPlan // nil where there is none
 
 	products bool // whether convolutions on bf16 activations multiply bf16 numbers
+	wide     int  // bytes of a part of one that does not, for each thread
 }
 
 // runner is an OS thread that jobs run on, one at a time, with an OpenMP team of its own.
