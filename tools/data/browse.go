@@ -13,17 +13,19 @@ import (
 	"github.com/disintegration/imaging"
 	"github.com/spf13/cobra"
 
+	"manvision/config"
 	"manvision/data"
 	"manvision/data/augment"
 	"manvision/data/coco"
 	"manvision/internal/cli"
 	"manvision/report"
 	"manvision/report/page"
+	"manvision/train"
 )
 
 type browseOptions struct {
 	location
-	out, html            string
+	out, html, config    string
 	count, columns, cell int
 	step                 int64
 	seed                 uint64
@@ -55,7 +57,8 @@ CIFAR, STL-10 and SVHN at their own size unless --short is.
 		Example: `  data browse datasets/coco --split val2017 --out sheet.png
   data browse runs/shapes --split train --out sheet.png --count 40 --flip 0.5 --jitter 0.4
   data browse runs/shapes --split train --html page.html --flip 0.5 --photometric
-  data browse datasets/cityscapes --split train --out sheet.png --count 6 --scale 0.5,2 --crop 512,512`,
+  data browse datasets/cityscapes --split train --out sheet.png --count 6 --scale 0.5,2 --crop 512,512
+  data browse my --split train --html page.html --config my.yaml`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -63,6 +66,11 @@ CIFAR, STL-10 and SVHN at their own size unless --short is.
 			}
 			o.stdout, o.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
 			o.shortGiven = cmd.Flags().Changed("short")
+			for _, name := range preparing {
+				if o.config != "" && cmd.Flags().Changed(name) {
+					return usagef("--%s and --config: the recipe says how images are prepared; copy it and change it there, or leave --config out", name)
+				}
+			}
 			return runF(cmd.Context(), o)
 		},
 	}
@@ -70,6 +78,7 @@ CIFAR, STL-10 and SVHN at their own size unless --short is.
 	f.StringVar(&o.out, "out", "", "PNG `file` to write: a contact sheet")
 	f.StringVar(&o.html, "html", "", "HTML `file` to write: a page of the images and how each was prepared")
 	o.location.flags(cmd)
+	f.StringVar(&o.config, "config", "", "recipe: prepare images as its training does, instead of by the flags of size and\naugmentation")
 	f.IntVar(&o.count, "count", 24, "images, 1 to 1000")
 	f.IntVar(&o.columns, "columns", 0, "columns; 0: about as many as rows")
 	f.IntVar(&o.cell, "cell", 320, "longest side of a picture on the sheet in pixels")
@@ -102,7 +111,7 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	if err != nil {
 		return err
 	}
-	recipe, err := o.recipe()
+	cfg, err := o.loader()
 	if err != nil {
 		return err
 	}
@@ -110,10 +119,11 @@ func runBrowse(ctx context.Context, o *browseOptions) error {
 	if err != nil {
 		return err
 	}
-	if t, ok := src.(*classTargets); ok {
-		t.fit(o, &recipe)
+	if t, ok := src.(*classTargets); ok && o.config == "" {
+		t.fit(o, &cfg.Augment)
 	}
-	cfg := data.LoaderConfig{Batch: 1, Shuffle: !o.ordered, Seed: o.seed, Workers: 2, Augment: recipe, Labels: parts[0].maps != nil}
+	recipe := cfg.Augment
+	cfg.Batch, cfg.Shuffle, cfg.Seed, cfg.Workers, cfg.Labels = 1, !o.ordered, o.seed, 2, parts[0].maps != nil
 	if o.skipBad {
 		cfg.OnBad = data.SkipBad
 	}
@@ -207,6 +217,26 @@ func prepared(s *data.Sample) string {
 		text += fmt.Sprintf(", cut from %d,%d", s.CropX, s.CropY)
 	}
 	return text
+}
+
+// preparing names the flags that a recipe stands for.
+var preparing = []string{"short", "long", "scale", "crop", "max-share", "flip", "jitter", "hue", "photometric"}
+
+// loader prepares images as the recipe's training does, or as the flags say.
+func (o *browseOptions) loader() (data.LoaderConfig, error) {
+	if o.config == "" {
+		c, err := o.recipe()
+		return data.LoaderConfig{Augment: c}, err
+	}
+	cfg, err := config.Load(o.config, nil)
+	if err != nil {
+		return data.LoaderConfig{}, usageError{err}
+	}
+	task, err := train.TaskOf(cfg)
+	if err != nil {
+		return data.LoaderConfig{}, usageError{err}
+	}
+	return task.Loader(cfg, true), nil
 }
 
 // recipe is how the flags prepare images.
