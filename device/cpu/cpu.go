@@ -113,7 +113,7 @@ func New(o Options) (*Device, error) {
 func open(threads, runners int, products bool) (*Device, error) {
 	d := &Device{
 		id: C.int(lastID.Add(1)), threads: threads, runners: runners, free: make(chan *runner, runners),
-		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: products,
+		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: products, wide: wideBytes,
 	}
 	d.teams = &teams{devices: []*Device{d}}
 	err := d.check(C.mv_open(&d.engine, &d.stream), "start")
