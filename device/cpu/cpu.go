@@ -18,7 +18,8 @@
 // when the program is loaded: see BoundSpin.
 //
 // The same numbers come out of every run with the same number of threads: no
-// algorithm is chosen by timing and every sum has a fixed order.
+// algorithm is chosen by timing and every sum has a fixed order. Denormal numbers count as
+// zero.
 package cpu
 
 /*
