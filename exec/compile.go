@@ -98,6 +98,7 @@ type compiler struct {
 	writes map[port]*Tensor  // where bound interior nodes are computed
 	wide   map[int64]bool    // nodes that stay floats (see findWide)
 	casts  map[*value]*value // values in the other type
+	within []result          // that lie in the arena and outlive the run
 }
 
 // port is one output of one node.
@@ -182,7 +183,7 @@ func (c *compiler) compile() (*Program, error) {
 	p := &Program{
 		name: c.spec.Name, dev: c.dev, arena: arena, own: c.spec.Arena == nil,
 		steps: c.steps, kept: kept, skips: c.skips,
-		bytes: total, bound: lowerBound(spans, len(c.steps)), boundGen: -1,
+		bytes: total, bound: lowerBound(spans, len(c.steps)), boundGen: -1, within: c.within,
 	}
 	for t := range c.ext {
 		if t.arena == arena {
@@ -396,6 +397,14 @@ func (c *compiler) node(n *gorgonia.Node) error {
 	var copies [][2]*value // results and the storage of another type that they go to
 	for i, d := range op.Outputs() {
 		bound := c.writes[port{n.ID(), i}]
+		if bound != nil && bound.within {
+			v, err := c.inside(bound, d, n.Name())
+			if err != nil {
+				return err
+			}
+			outs = append(outs, v)
+			continue
+		}
 		if bound != nil && !casts(d.DType, bound.Desc.DType) {
 			outs = append(outs, c.external(bound, n.Name()))
 			continue

@@ -59,4 +59,7 @@ func (p *Program) wrote() {
 	for _, t := range p.writes {
 		t.writes++
 	}
+	for _, r := range p.within {
+		r.settle()
+	}
 }

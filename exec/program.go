@@ -24,6 +24,7 @@ type Program struct {
 	tensors  []*Tensor
 	arenas   []*Arena // that hold some of tensors
 	writes   []*Tensor
+	within   []result
 	bytes    int64
 	bound    int64
 	boundGen int

@@ -26,7 +26,8 @@ type Tensor struct {
 	writes int // counts uploads, clearings and runs of programs that write it
 
 	arena  *Arena // set when the storage is a part of an arena
-	offset int64
+	within bool   // see NewTensorWithin
+	offset int64  // -1 before a program has settled it
 }
 
 // NewTensor describes storage on dev without allocating it.
@@ -66,13 +67,16 @@ func (t *Tensor) Bytes() int64 { return t.size }
 // Realized reports whether the storage is allocated.
 func (t *Tensor) Realized() bool {
 	if t.arena != nil {
-		return t.arena.mem != nil && t.arena.mem.Size() >= t.offset+t.size
+		return t.offset >= 0 && t.arena.mem != nil && t.arena.mem.Size() >= t.offset+t.size
 	}
 	return t.mem != nil
 }
 
 // Realize allocates the storage, zeroed; it does nothing when that has been done.
 func (t *Tensor) Realize() error {
+	if t.within && !t.Realized() {
+		return fmt.Errorf("tensor %v: used before the program that computes it ran", t.Desc)
+	}
 	if t.arena != nil {
 		return t.arena.realize(t.offset + t.size)
 	}
