@@ -160,7 +160,11 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary *exec
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		group := func(param string) string { return skipGroup(heads, param) }
-		if err := opt.attachAll(g, j, grads, group, m.shared, added); err != nil {
+		var within *exec.Arena // for gradients that no later block's norm waits for
+		if opt.clipsBlocks() || len(m.Partition) == 0 {
+			within = arenas[0]
+		}
+		if err := opt.attachAll(g, j, grads, group, m.shared, added, within); err != nil {
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		g.Settled = losses // a block that fails leaves everything as it was

@@ -31,7 +31,6 @@ type Optimizer struct {
 	order  []*nn.Var      // that have gradients
 	kept   []kept         // by block; one for all unless blocks are clipped by themselves
 	block  map[string]int // parameter to place in kept
-	arena  *exec.Arena    // of gradients that only their block's clipping needs
 	host   []float64
 	off    map[string]int    // parts of this step that skipped a group
 	groups map[string]string // parameter to skip group
@@ -46,7 +45,7 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 		}
 	}
 	o := &Optimizer{Hyper: h, Rules: r, Schedule: s, dev: store.Device(), store: store,
-		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, off: map[string]int{}, block: map[string]int{}, arena: exec.NewArena(store.Device()), host: make([]float64, device.HyperSlots)}
+		state: map[string][]*exec.Tensor{}, grads: map[string]*exec.Tensor{}, groups: map[string]string{}, off: map[string]int{}, block: map[string]int{}, host: make([]float64, device.HyperSlots)}
 	var err error
 	if o.hyper, err = exec.NewTensor(o.dev, device.Hyper()); err != nil {
 		return nil, err
@@ -60,13 +59,13 @@ func NewOptimizer(store *nn.Store, h optim.Hyper, r optim.Rules, s optim.Schedul
 type kept struct{ sum, update *exec.Program }
 
 // attachAll plans the updates of the parameters of block j. group names those whose update
-// a step may skip because they got no gradient; shared and added: see attach. Small
+// a step may skip because they got no gradient; shared, added and within: see attach. Small
 // parameters are updated together at the end.
-func (o *Optimizer) attachAll(g *nn.Graph, j int, grads []nn.Gradient, group func(param string) string, shared func(param string) bool, added map[string]bool) error {
+func (o *Optimizer) attachAll(g *nn.Graph, j int, grads []nn.Gradient, group func(param string) string, shared func(param string) bool, added map[string]bool, within *exec.Arena) error {
 	var small []exec.Post
 	for _, grad := range grads {
 		name := grad.Var.Name
-		p, err := o.attach(g, j, grad, group(name), shared(name), added)
+		p, err := o.attach(g, j, grad, group(name), shared(name), added, within)
 		if err != nil {
 			return err
 		}
@@ -87,8 +86,9 @@ func (o *Optimizer) attachAll(g *nn.Graph, j int, grads []nn.Gradient, group fun
 // attach plans the update of a parameter from its gradient: returned, for graph g, or
 // with clipping or several parts after all blocks. A shared parameter has gradients in
 // several blocks' graphs: they add up, and the update comes after all blocks; added
-// remembers the parameters that have one already.
-func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, shared bool, added map[string]bool) (*exec.Post, error) {
+// remembers the parameters that have one already. Gradients that are of no use beyond
+// their block lie within its working memory, if that is given.
+func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, shared bool, added map[string]bool, within *exec.Arena) (*exec.Post, error) {
 	v := grad.Var
 	set := o.Rules.Resolve(v.Name, v.Shape)
 	if set.Frozen {
@@ -123,9 +123,15 @@ func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, s
 	t := o.grads[v.Name]
 	if t == nil {
 		var err error
-		if t, err = o.keep(v, j); err != nil {
+		if within != nil && parts == 1 && !shared {
+			t, err = exec.NewTensorWithin(within, v.Value.Desc)
+		} else {
+			t, err = exec.NewTensor(o.dev, v.Value.Desc)
+		}
+		if err != nil {
 			return nil, err
 		}
+		o.grads[v.Name], o.block[v.Name] = t, j
 	}
 	if added[v.Name] || parts > 1 { // begin clears what parts add to
 		g.Post(exec.Post{Op: device.Add{Of: v.Value.Desc}, In: []exec.Source{{Node: grad.Node}, {Tensor: t}}, Out: []*exec.Tensor{t}})
@@ -134,24 +140,6 @@ func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, s
 	added[v.Name] = true
 	g.Write(grad.Node, t)
 	return nil, nil
-}
-
-// keep makes room for the gradient of v, of block j: room of its own, or where it is of
-// no use beyond its block, room that the blocks share.
-func (o *Optimizer) keep(v *nn.Var, j int) (t *exec.Tensor, err error) {
-	if o.clipsBlocks() && o.Hyper.Parts() == 1 {
-		var same []*exec.Tensor
-		for name, t := range o.grads {
-			if o.block[name] == j {
-				same = append(same, t)
-			}
-		}
-		t, err = exec.NewTensorIn(o.arena, v.Value.Desc, same...)
-	} else {
-		t, err = exec.NewTensor(o.dev, v.Value.Desc)
-	}
-	o.grads[v.Name], o.block[v.Name] = t, j
-	return t, err
 }
 
 func (o *Optimizer) post(v *nn.Var, set optim.Settings, grad exec.Source) exec.Post {
@@ -335,20 +323,18 @@ func (o *Optimizer) Free() {
 	for _, t := range o.grads {
 		t.Free()
 	}
-	o.arena.Free()
 	o.hyper.Free()
 	o.norm.Free()
 }
 
-// GradBytes is the storage of gradients kept for clipping or several parts: of all
-// blocks, or where each is clipped by itself, of the one with most parameters.
+// GradBytes is the storage of gradients kept for clipping or several parts beside the
+// blocks' working memory.
 func (o *Optimizer) GradBytes() int64 {
-	if n := o.arena.Bytes(); n > 0 {
-		return n // holds them all, one block's at a time
-	}
 	var n int64
 	for _, t := range o.grads {
-		n += t.Bytes()
+		if !t.Within() {
+			n += t.Bytes()
+		}
 	}
 	return n
 }
@@ -385,5 +371,6 @@ func (o *Optimizer) States() []State {
 
 // Grad returns the gradient of a parameter of the last step, which is kept only
 // with clipping, and with several parts as their sum; nil if there is none. Where blocks
-// are clipped by themselves a block's lasts until the next has run.
+// are clipped by themselves, or there is but one, it lasts until another program has used
+// the blocks' working memory.
 func (o *Optimizer) Grad(name string) *exec.Tensor { return o.grads[name] }
