@@ -97,52 +97,12 @@ docs: build
 	$(GO) run ./internal/docpages/gen
 	bin/report zoo
 
-# Each timing in turn with its peer's, where the peer is installed (Debian:
-# python3-torch python3-torchvision; pip: pycocotools==2.0.11 for PYCOCO), else by
-# itself. The machine must be otherwise idle. RELEASE is a command that times a step of
-# the official release and prints {"times": [seconds, ...]}. All figures also go to
-# the file BENCH, for 'bin/bench compare OLD.json NEW.json'. BENCHMARKS.md explains.
-PEER    := /usr/bin/python3
-PYCOCO  := python3
-RELEASE :=
-COCO    := ../shared/data/coco/train2017
-BENCH   := runs/bench.json
-PAIR    := bin/bench pair --record $(BENCH) --commit '$(shell git describe --always --dirty=+ 2>/dev/null)'
+# Each timing in turn with its peers', as far as they are installed; benchmarks/all.sh says
+# which and where they are looked for. The machine must be otherwise idle. All figures also
+# go to the file BENCH, for 'bin/bench compare OLD.json NEW.json'. BENCHMARKS.md explains.
+BENCH := runs/bench.json
 bench: build
-	@mkdir -p runs/coco-eval $(dir $(BENCH)); rm -f $(BENCH)
-	@echo '| work | ours | peer | ratio (min–max) | target |'; echo '|---|---|---|---|---|'
-	@peer() { ! $(PEER) -c 'import torch, torchvision' 2>/dev/null || echo "$(PEER) benchmarks/$$*"; }; \
-	coco() { ! $(PYCOCO) -c 'import pycocotools' 2>/dev/null || echo "$(PYCOCO) benchmarks/$$*"; }; \
-	test -n "$$(peer x)" || echo "peer left out: no python3-torch and python3-torchvision" >&2; \
-	test -n "$$(coco x)" || echo "peer left out: no pycocotools" >&2; \
-	test -n '$(RELEASE)' || echo "peer left out: RELEASE is not set" >&2; \
-	$(PAIR) --name 'ResNet-50 training step, batch 8, 224², s' --target 0.65 --ours 'bin/bench resnet50' \
-		--peer "$$(peer resnet50_step.py --threads $(shell nproc))" --peer-key 'nchw|nhwc' && \
-	$(PAIR) --name 'the same in bf16, s' --target 0.60 --ours 'bin/bench resnet50 --precision bf16' \
-		--peer "$$(peer resnet50_step.py --threads $(shell nproc) --precision bf16)" --peer-key 'nchw|nhwc' && \
-	$(PAIR) --name 'DeepLabV3 R50 training step, 2x512², s' --target 0.76 --rounds 3 --ours 'bin/bench deeplab --steps 3' \
-		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 3)" --peer-key 'nchw|nhwc' && \
-	$(PAIR) --name 'the same in bf16, s' --target 0.45 --rounds 3 --ours 'bin/bench deeplab --steps 3 --precision bf16' \
-		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 3 --precision bf16)" --peer-key 'nchw|nhwc' && \
-	$(PAIR) --name 'DeepLabV3 R50 K=4, resident memory, bytes' --target 0.50 --rounds 1 --ours 'bin/bench deeplab --blocks 4 --steps 1' --ours-key resident_peak \
-		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --steps 1 --layouts nhwc)" --peer-key resident_bytes && \
-	$(PAIR) --name 'DeepLabV3 R50 label map, 512x1024, s' --target 0.75 --ours 'bin/bench deeplab --infer --width 1024' \
-		--peer "$$(peer deeplab_peer.py --threads $(shell nproc) --infer --batch 1 --width 1024)" --peer-key 'nchw|nhwc' && \
-	for w in 1 4; do test ! -d $(COCO) || \
-		$(PAIR) --name "loading COCO images, $$w workers, images/s (more is better)" --more --rounds 3 \
-			--ours "bin/bench load $(COCO) --workers $$w" --ours-key images_per_second \
-			--peer "$$(peer load_peer.py $(COCO) --workers $$w)" --peer-key runs || exit 1; done && \
-	$(PAIR) --name 'RetinaNet R50 K=4 step, 2x608x800, s' --target 0.55 --rounds 3 --ours 'bin/bench retinanet --steps 3' \
-		--peer '$(RELEASE)' --peer-key times && \
-	$(PAIR) --name 'the same in bf16 with little memory, s' --target 0.40 --rounds 3 --ours 'bin/bench retinanet --steps 3 --precision bf16 --clip-blocks --recompute-convs' \
-		--peer '$(RELEASE)' --peer-key times && \
-	$(PAIR) --name 'RetinaNet R50 end to end step, 2x608x800, s' --rounds 3 --ours 'bin/bench retinanet --e2e --steps 3' && \
-	for b in 1 32; do $(PAIR) --name "ResNet-50 inference, batch $$b, s" --target 0.60 --rounds 3 --ours "bin/bench infer --batch $$b" \
-		--peer "$$(peer resnet50_infer.py --batch $$b)" --peer-key float32 || exit 1; done && \
-	$(PAIR) --name 'CIFAR ResNet-32 K=16 step, batch 128, s' --rounds 3 --ours 'bin/bench cifar' && \
-	$(PAIR) --name 'ViT-Tiny K=4 step, batch 8, s' --rounds 3 --ours 'bin/bench vit' && \
-	$(PAIR) --name 'COCO evaluation, 5,000 images, 500,000 boxes, s' --target 0.05 --rounds 3 --ours 'bin/bench coco-eval runs/coco-eval' \
-		--peer "$$(coco coco_eval_peer.py --gt runs/coco-eval/instances.json --dt runs/coco-eval/results.json)"
+	@BENCH=$(BENCH) benchmarks/all.sh
 	@$(GO) test -run '^$$' -bench . -count 3 ./exec ./device/cpu > runs/gobench.txt || { cat runs/gobench.txt; exit 1; }
 	@bin/bench gobench --record $(BENCH) < runs/gobench.txt
 	@echo; echo "figures: $(BENCH)"

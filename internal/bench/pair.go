@@ -6,54 +6,74 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"sort"
 	"strings"
 )
 
-// Pair is one comparison: two commands that print JSON, run in turn A B A B.
+// Pair is one comparison: commands that print JSON, run in turn, ours and each peer once a
+// round.
 type Pair struct {
-	Name       string
-	Ours, Peer string // shell commands; without a peer ours runs alone
+	Name  string
+	Ours  string   // a shell command
+	Peers []string // likewise; the best of a round counts; without a peer ours runs alone
 	// OursKey and PeerKey name the figure in each command's JSON (its last line or
 	// whole output): a number, or a list whose median counts. Several keys joined
 	// by "|" mean the smallest of them.
 	OursKey, PeerKey string
 	Rounds           int
-	Target           float64 // the ratio ours/peer must not be above; 0: none
+	More             bool    // larger figures are better
+	Target           float64 // the ratio ours/peer must not be above, or with More below; 0: none
 }
 
 // PairResult holds the figure of every round and the medians.
 type PairResult struct {
-	Name   string     `json:"name"`
-	Ours   []float64  `json:"ours"`
-	Peer   []float64  `json:"peer"`
-	Median [2]float64 `json:"median"` // ours, peer
-	Ratios []float64  `json:"ratios"` // round by round
-	Ratio  float64    `json:"ratio"`  // median of Ratios
-	Target float64    `json:"target,omitempty"`
+	Name   string      `json:"name"`
+	Ours   []float64   `json:"ours"`
+	Peer   []float64   `json:"peer"`            // the best of each round
+	Peers  [][]float64 `json:"peers,omitempty"` // of each peer, where there are several
+	Median [2]float64  `json:"median"`          // ours, peer
+	Ratios []float64   `json:"ratios"`          // round by round
+	Ratio  float64     `json:"ratio"`           // median of Ratios
+	More   bool        `json:"more,omitempty"`  // larger figures are better
+	Target float64     `json:"target,omitempty"`
 }
 
 // Run runs the pair.
 func (p Pair) Run(ctx context.Context) (*PairResult, error) {
-	r := &PairResult{Name: p.Name, Target: p.Target}
+	r := &PairResult{Name: p.Name, More: p.More, Target: p.Target}
+	peers := make([][]float64, len(p.Peers))
 	for range p.Rounds {
 		a, err := figure(ctx, p.Ours, p.OursKey)
 		if err != nil {
 			return nil, err
 		}
 		r.Ours = append(r.Ours, a)
-		if p.Peer == "" {
-			continue
+		for i, peer := range p.Peers {
+			b, err := figure(ctx, peer, p.PeerKey)
+			if err != nil {
+				return nil, err
+			}
+			peers[i] = append(peers[i], b)
+			switch last := len(r.Ours) - 1; {
+			case i == 0:
+				r.Peer = append(r.Peer, b)
+			case p.More:
+				r.Peer[last] = max(r.Peer[last], b)
+			default:
+				r.Peer[last] = min(r.Peer[last], b)
+			}
 		}
-		b, err := figure(ctx, p.Peer, p.PeerKey)
-		if err != nil {
-			return nil, err
+		if len(p.Peers) > 0 {
+			r.Ratios = append(r.Ratios, a/r.Peer[len(r.Peer)-1])
 		}
-		r.Peer, r.Ratios = append(r.Peer, b), append(r.Ratios, a/b)
 	}
-	if p.Peer == "" {
+	if len(p.Peers) == 0 {
 		r.Median[0] = median(r.Ours)
 		return r, nil
+	}
+	if len(p.Peers) > 1 {
+		r.Peers = peers
 	}
 	r.Median = [2]float64{median(r.Ours), median(r.Peer)}
 	r.Ratio = median(r.Ratios)
@@ -64,28 +84,20 @@ func (p Pair) Run(ctx context.Context) (*PairResult, error) {
 func (r *PairResult) Row() string {
 	target := ""
 	if r.Target > 0 {
-		target = fmt.Sprintf("≤ %.2f", r.Target)
+		target = fmt.Sprintf("%s %.2g", map[bool]string{true: "≥", false: "≤"}[r.More], r.Target)
 	}
 	if len(r.Peer) == 0 {
 		return fmt.Sprintf("| %s | %.4g | – | – | %s |", r.Name, r.Median[0], target)
 	}
-	return fmt.Sprintf("| %s | %.4g | %.4g | %.3f (%.3f–%.3f) | %s |", r.Name, r.Median[0], r.Median[1], r.Ratio, minimum(r.Ratios), -minimum(negated(r.Ratios)), target)
-}
-
-func negated(v []float64) []float64 {
-	out := make([]float64, len(v))
-	for i, x := range v {
-		out[i] = -x
+	peer := fmt.Sprintf("%.4g", r.Median[1])
+	if len(r.Peers) > 1 {
+		var each []string
+		for _, list := range r.Peers {
+			each = append(each, fmt.Sprintf("%.4g", median(list)))
+		}
+		peer += ", best of " + strings.Join(each, ", ")
 	}
-	return out
-}
-
-func minimum(v []float64) float64 {
-	m := v[0]
-	for _, x := range v {
-		m = min(m, x)
-	}
-	return m
+	return fmt.Sprintf("| %s | %.4g | %s | %.3f (%.3f–%.3f) | %s |", r.Name, r.Median[0], peer, r.Ratio, slices.Min(r.Ratios), slices.Max(r.Ratios), target)
 }
 
 func median(v []float64) float64 {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,17 +63,20 @@ func newCocoEval(out io.Writer) *cobra.Command {
 func newPair(out io.Writer, o *options) *cobra.Command {
 	var p bench.Pair
 	var rec recording
-	var asJSON, more bool
-	c := &cobra.Command{Use: "pair", Short: "Run two commands in turn and print medians and their ratio as a row of BENCHMARKS.md", Args: cobra.NoArgs,
+	var asJSON bool
+	var pythons []string
+	c := &cobra.Command{Use: "pair", Short: "Run commands in turn and print medians and their ratio as a row of BENCHMARKS.md", Args: cobra.NoArgs,
+		Long: "Runs our command and its peers in turn. Of several peers the best of each round counts.",
 		Example: `  bin/bench pair --name 'ResNet-50 step, s' --target 0.80 \
     --ours 'bin/bench resnet50' --ours-key seconds \
-    --peer '/usr/bin/python3 benchmarks/resnet50_step.py' --peer-key 'nchw|nhwc'`,
+    --python /usr/bin/python3,venv/bin/python --peer 'PYTHON benchmarks/resnet50_step.py' --peer-key 'nchw|nhwc'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			p.Peers = expand(p.Peers, pythons)
 			r, err := p.Run(cmd.Context())
 			if err != nil {
 				return err
 			}
-			if err := rec.add(o.threads, bench.Figure{Name: r.Name, More: more, Runs: r.Ours, Peer: r.Peer, Ratios: r.Ratios}); err != nil {
+			if err := rec.add(o.threads, bench.Figure{Name: r.Name, More: p.More, Runs: r.Ours, Peer: r.Peer, Ratios: r.Ratios}); err != nil {
 				return err
 			}
 			if asJSON {
@@ -84,13 +88,32 @@ func newPair(out io.Writer, o *options) *cobra.Command {
 	f := c.Flags()
 	f.StringVar(&p.Name, "name", "", "name of the figure")
 	f.StringVar(&p.Ours, "ours", "", "our command; it prints JSON")
-	f.StringVar(&p.Peer, "peer", "", "the peer's command; it prints JSON; empty: ours alone")
+	f.StringArrayVar(&p.Peers, "peer", nil, "a peer's command; it prints JSON; none, or empty: ours alone")
+	f.StringSliceVar(&pythons, "python", nil, "interpreters, each of which the word PYTHON in a peer's command stands for in turn")
 	f.StringVar(&p.OursKey, "ours-key", "seconds", "key of our figure")
 	f.StringVar(&p.PeerKey, "peer-key", "seconds", "key of the peer's; a|b is the smaller of two")
 	f.IntVar(&p.Rounds, "rounds", 5, "runs of each command")
-	f.Float64Var(&p.Target, "target", 0, "greatest ratio wanted")
-	f.BoolVar(&more, "more", false, "with --record: larger figures are better")
+	f.Float64Var(&p.Target, "target", 0, "greatest ratio wanted; with --more the least")
+	f.BoolVar(&p.More, "more", false, "larger figures are better")
 	rec.flags(c)
 	f.BoolVar(&asJSON, "json", false, "print every round as JSON")
 	return c
+}
+
+// expand puts each of the interpreters in the place of PYTHON; a command that names it is
+// left out where there is none.
+func expand(peers, pythons []string) []string {
+	var out []string
+	for _, p := range peers {
+		switch {
+		case p == "":
+		case !strings.Contains(p, "PYTHON"):
+			out = append(out, p)
+		default:
+			for _, python := range pythons {
+				out = append(out, strings.ReplaceAll(p, "PYTHON", python))
+			}
+		}
+	}
+	return out
 }
