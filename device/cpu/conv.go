@@ -137,6 +137,8 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 		return k.winograd(c, dir, halves{})
 	case pointwiseFor(c, dir):
 		return k.pointwise(c, dir, halves{})
+	case dir == backwardWeights && pointwiseWeightsFor(c):
+		return k.pointwiseWeights(c)
 	}
 	p, err := k.d.convPlanOf(c, dir)
 	if err != nil {

@@ -10,10 +10,9 @@ import "manvision/device"
 
 // pointwiseFor tells whether a convolution is made by a matrix product: of 1x1
 // convolutions those whose filter fills a core's cache, where oneDNN's convolution
-// falls to three fifths of the product's speed. It keeps up in weight gradients.
+// falls to three fifths of the product's speed. Weight gradients have a rule of their own.
 func pointwiseFor(c device.Conv, dir direction) bool {
-	return c.KH == 1 && c.KW == 1 && c.SH == 1 && c.SW == 1 && c.PH == 0 && c.PW == 0 && c.Groups == 1 &&
-		dir != backwardWeights && c.IC*c.OC >= 1<<19 && c.N*c.H*c.W >= 256
+	return isPointwise(c) && dir != backwardWeights && c.IC*c.OC >= 1<<19 && c.N*c.H*c.W >= 256
 }
 
 // pointwise adds the steps of such a convolution.
