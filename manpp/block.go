@@ -160,8 +160,8 @@ func (m *Model) compile(heads Heads, opt *Optimizer, n, h, w int, boundary *exec
 			return nil, fmt.Errorf("block %d: %w", j+1, err)
 		}
 		group := func(param string) string { return skipGroup(heads, param) }
-		var within *exec.Arena // for gradients that no later block's norm waits for
-		if opt.clipsBlocks() || len(m.Partition) == 0 {
+		var within *exec.Arena // for gradients that are used before the next block runs
+		if len(arenas) == 1 && (opt.clipsBlocks() || j == len(m.Partition)) {
 			within = arenas[0]
 		}
 		if err := opt.attachAll(g, j, grads, group, m.shared, added, within); err != nil {

@@ -86,8 +86,8 @@ func (o *Optimizer) attachAll(g *nn.Graph, j int, grads []nn.Gradient, group fun
 // attach plans the update of a parameter from its gradient: returned, for graph g, or
 // with clipping or several parts after all blocks. A shared parameter has gradients in
 // several blocks' graphs: they add up, and the update comes after all blocks; added
-// remembers the parameters that have one already. Gradients that are of no use beyond
-// their block lie within its working memory, if that is given.
+// remembers the parameters that have one already. Gradients that are used
+// before another block runs lie within their block's working memory, if that is given.
 func (o *Optimizer) attach(g *nn.Graph, j int, grad nn.Gradient, group string, shared bool, added map[string]bool, within *exec.Arena) (*exec.Post, error) {
 	v := grad.Var
 	set := o.Rules.Resolve(v.Name, v.Shape)
@@ -370,7 +370,7 @@ func (o *Optimizer) States() []State {
 }
 
 // Grad returns the gradient of a parameter of the last step, which is kept only
-// with clipping, and with several parts as their sum; nil if there is none. Where blocks
-// are clipped by themselves, or there is but one, it lasts until another program has used
-// the blocks' working memory.
+// with clipping, and with several parts as their sum; nil if there is none. That
+// of the last block, and where blocks are clipped by themselves of each, lasts until
+// another program has used the blocks' working memory.
 func (o *Optimizer) Grad(name string) *exec.Tensor { return o.grads[name] }
