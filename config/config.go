@@ -95,7 +95,7 @@ type MANPP struct {
 	Cuts           []string `yaml:"cuts,flow"`                                           // names of the last unit of each block but the final one
 	Blocks         int      `yaml:"blocks" min:"0" max:"256"`                            // K; 0: whatever the partition gives
 	MemoryLimit    string   `yaml:"memory_limit"`                                        // such as 8GiB; empty: none
-	Concurrency    int      `yaml:"concurrency" min:"1" max:"256"`                       // blocks that may run at once
+	Concurrency    Count    `yaml:"concurrency" max:"256"`                               // blocks that may run at once
 	Recompute      string   `yaml:"recompute" enum:"norms,convs"`                        // what the backward pass computes again
 	EMAMomentum    float64  `yaml:"ema_momentum" min:"0" max:"1"`
 	SDecay         bool     `yaml:"s_decay"`

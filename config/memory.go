@@ -39,20 +39,3 @@ func (c *Config) checkMemoryLimit(fault func(key, format string, args ...any)) {
 		fault("manpp.memory_limit", `manpp.memory_limit chooses the number of blocks; set manpp.partition to "balanced" and manpp.blocks to 0`)
 	}
 }
-
-// checkConcurrency checks what blocks that run at once do not go with.
-func (c *Config) checkConcurrency(fault func(key, format string, args ...any)) {
-	const key = "manpp.concurrency"
-	m := c.MANPP
-	switch {
-	case m.Concurrency == 1:
-	case m.Strategy == "e2e":
-		fault(key, "manpp.concurrency is %d; strategy e2e has one block, which runs alone", m.Concurrency)
-	case c.Threads > 0 && m.Concurrency > c.Threads:
-		fault(key, "manpp.concurrency is %d; at most one block a thread runs at once, and threads is %d", m.Concurrency, c.Threads)
-	case c.Optim.ClipNorm > 0 && c.Optim.Clip == "block":
-		fault(key, "manpp.concurrency is %d; with optim.clip block each block waits for the update of the one before it: set optim.clip to global, or manpp.concurrency to 1", m.Concurrency)
-	case m.MemoryLimit != "":
-		fault(key, "manpp.concurrency is %d; manpp.memory_limit chooses the number of blocks for one at a time: set manpp.blocks instead, and look at --plan", m.Concurrency)
-	}
-}

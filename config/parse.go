@@ -155,6 +155,9 @@ func scalar(n *yaml.Node, t reflect.Type) any {
 	if n.Kind != yaml.ScalarNode {
 		return nil
 	}
+	if t == reflect.TypeFor[Count]() {
+		return count(n)
+	}
 	switch t.Kind() {
 	case reflect.String:
 		if n.Tag == "!!str" && !strings.ContainsRune(n.Value, 0) {
@@ -185,6 +188,9 @@ func scalar(n *yaml.Node, t reflect.Type) any {
 }
 
 func typeName(t reflect.Type) string {
+	if t == reflect.TypeFor[Count]() {
+		return "a whole number from 1, or auto"
+	}
 	switch t.Kind() {
 	case reflect.Bool:
 		return "true or false"

@@ -10,10 +10,18 @@ type Source struct {
 	File string // recipe as it was named, or the base file; empty for defaults and flags
 	Line int    // line in File, from 1
 	Flag string // the argument of --set, e.g. "optim.lr=0.1"
+	// Chosen says how a run chose the value where the source has auto; else empty.
+	Chosen string
 }
 
-// String reads "configs/demo.yaml:14", "--set optim.lr=0.1" or "default".
+// String reads "configs/demo.yaml:14", "--set optim.lr=0.1" or "default", with ", chosen:"
+// and how behind it where a run chose the value.
 func (s Source) String() string {
+	if s.Chosen != "" {
+		how := s.Chosen
+		s.Chosen = ""
+		return s.String() + ", chosen: " + how
+	}
 	switch {
 	case s.Flag != "":
 		return "--set " + s.Flag

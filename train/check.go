@@ -113,6 +113,9 @@ func pardon(cfg *config.Config, found []data.Finding) []data.Finding {
 type ModelCheck struct {
 	Input  [3]int       // images, height, width of the largest step
 	Memory manpp.Memory // of it
+	// AtOnce is the memory with as many blocks at once as manpp.concurrency auto may choose,
+	// nil where that is one or the recipe has a number.
+	AtOnce *manpp.Memory
 	// Prefetch bounds the decoded images that wait, in bytes.
 	Prefetch int64
 	// Checkpoint is about the size of one on disk, in bytes.
@@ -160,6 +163,13 @@ func CheckModel(cfg *config.Config, dev device.Device, classes Classes) (*ModelC
 		return nil, fmt.Errorf("a step of %d images of %dx%d: %w", c.Input[0], c.Input[1], c.Input[2], err)
 	}
 	net := m.Net()
+	if numbers, _ := atOnce(cfg, dev, net.Model.Blocks()); cfg.MANPP.Concurrency == config.Auto && len(numbers) > 1 {
+		p, _, err := planOf(cfg.WithConcurrency(numbers[len(numbers)-1], ""), dev, classes.Len(), c.Input[0], c.Input[1], c.Input[2])
+		if err != nil {
+			return nil, err
+		}
+		c.AtOnce = &p.Memory
+	}
 	c.Memory, c.Blocks, c.Local = tr.Memory(s), net.Model.Blocks(), net.Model.Strategy.Local
 	c.Checkpoint = c.Memory.Parameters + c.Memory.State
 	if cfg.Train.WeightEMA > 0 {

@@ -41,6 +41,9 @@ type Options struct {
 	Profile *profile.Recorder
 	// tamper may change a batch before a step (from 0) sees it, for tests.
 	tamper func(step int64, b *data.Batch)
+	// pacer takes the place of the measurement that manpp.concurrency auto chooses by, for
+	// tests.
+	pacer pacer
 }
 
 // Result is how a run ended.
@@ -162,6 +165,12 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}
 	r.total = int64(cfg.Train.TotalSteps(int(r.loader.StepsPerEpoch())))
+	if cfg.MANPP.Concurrency == config.Auto {
+		if err := r.decide(ctx, task); err != nil {
+			return err
+		}
+		cfg = r.cfg
+	}
 	dev, err := r.o.Open(Threads(cfg))
 	if err != nil {
 		return err
@@ -187,7 +196,7 @@ func (r *run) open(ctx context.Context) error {
 	if err = r.pred.Warm(r.val); err != nil {
 		return err
 	}
-	if r.folder, err = weights.OpenFolder(filepath.Join(cfg.Output, checkpointFolder), cfg.Train.Keep); err != nil {
+	if r.folder, err = r.openFolder(); err != nil {
 		return err
 	}
 	r.data = identify(r.source)
@@ -213,22 +222,35 @@ func (r *run) open(ctx context.Context) error {
 // checkpointFolder is where checkpoints lie in a run's output.
 const checkpointFolder = "checkpoints"
 
-// initialise sets all variables: from the last checkpoint, from a pretrained
-// backbone, or drawn.
-func (r *run) initialise() error {
+// begins finds the checkpoint that the run goes on from, "" where it starts.
+func (r *run) begins() (string, error) {
 	last, found := r.folder.Last()
 	switch {
 	case r.o.ResumeAuto && r.o.Policy == ResumeWeights:
-		return errors.New("resume policy weights begins anew each time and cannot be automatic")
+		return "", errors.New("resume policy weights begins anew each time and cannot be automatic")
 	case (r.o.Resume || r.o.ResumeAuto) && found:
+		return last, nil
+	case r.o.ResumeAuto:
+		return "", nil
+	case r.o.Resume:
+		return "", fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, checkpointFolder))
+	case found:
+		return "", fmt.Errorf("%s holds checkpoints of an earlier run (last: %s); go on with --resume, or choose another output or remove the folder", r.cfg.Output, filepath.Base(last))
+	}
+	return "", nil
+}
+
+// initialise sets all variables: from the last checkpoint, from a pretrained
+// backbone, or drawn.
+func (r *run) initialise() error {
+	last, err := r.begins()
+	switch {
+	case err != nil:
+		return err
+	case last != "":
 		return r.resume(last)
 	case r.o.ResumeAuto:
 		r.o.Say(fmt.Sprintf("nothing to resume in %s: starting", r.cfg.Output))
-	case r.o.Resume:
-		return fmt.Errorf("nothing to resume: no checkpoint in %s", filepath.Join(r.cfg.Output, checkpointFolder))
-	}
-	if found {
-		return fmt.Errorf("%s holds checkpoints of an earlier run (last: %s); go on with --resume, or choose another output or remove the folder", r.cfg.Output, filepath.Base(last))
 	}
 	if err := r.model.Net().Store.Realize(); err != nil {
 		return err

@@ -187,8 +187,8 @@ func NewTrainer(m Model, steps int) (*manpp.Trainer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c := n.Config.MANPP.Concurrency; c > 1 {
-		if err := tr.SideBySide(c); err != nil {
+	if c := n.Config.MANPP.Concurrency; c > 1 { // auto, for plans: one by one
+		if err := tr.SideBySide(int(c)); err != nil {
 			return nil, fmt.Errorf("manpp.concurrency: %w", err)
 		}
 	}

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"strings"
 
 	"manvision/config"
 	"manvision/device"
@@ -92,7 +93,10 @@ type MemoryPlan struct {
 	Classes  int    `json:"classes"`
 	EndToEnd PlanOf `json:"end_to_end"`
 	Recipe   PlanOf `json:"recipe"`
-	Note     string `json:"note,omitempty"` // what was chosen for the recipe
+	// AtOnce are the numbers of blocks at once, from 2, that a run of a recipe with
+	// manpp.concurrency auto chooses from; Recipe has one.
+	AtOnce []PlanOf `json:"blocks_at_once,omitempty"`
+	Note   string   `json:"note,omitempty"` // what was chosen for the recipe
 	// Ratio is the recipe's total over that of end-to-end training.
 	Ratio float64 `json:"ratio"`
 }
@@ -125,6 +129,23 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 		return nil, err
 	}
 	p.Ratio = float64(p.Recipe.Total) / float64(p.EndToEnd.Total)
+	if cfg.MANPP.Concurrency != config.Auto {
+		return p, nil
+	}
+	numbers, why := atOnce(cfg, dev, len(p.Recipe.Memory.Blocks))
+	for _, k := range numbers[1:] {
+		o, _, err := planOf(cfg.WithConcurrency(k, ""), dev, classes, n, h, w)
+		if err != nil {
+			return nil, err
+		}
+		p.AtOnce = append(p.AtOnce, o)
+	}
+	if why == "" {
+		why = "the run measures when it starts and takes what is faster by more than 5 %"
+	} else {
+		why = "one block at a time: " + why
+	}
+	p.Note = strings.TrimPrefix(p.Note+"\nmanpp.concurrency auto: "+why, "\n")
 	return p, nil
 }
 

@@ -314,6 +314,9 @@ func (c *checker) model(tr train.Split) *train.ModelCheck {
 
 func (c *checker) memory(m *train.ModelCheck) {
 	cfg, free := c.cfg, c.o.Machine.Free()
+	if m.AtOnce != nil {
+		c.add("memory", finding.Note, "nothing to do; manpp.concurrency=1 keeps to one", "manpp.concurrency is auto: up to %d blocks at once, planned with %s; the run leaves out what does not fit", m.AtOnce.Lanes, progress.Bytes(m.AtOnce.Total()))
+	}
 	need := m.Memory.Total() + m.Prefetch
 	if cfg.Train.WeightEMA > 0 {
 		need += 3 * m.Memory.Parameters

@@ -70,26 +70,43 @@ func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
 		fmt.Fprintf(out, "%s: a training step of %d images of %dx%d, %d classes, on %s with %d threads\n\n",
 			p.Name, p.Input[0], p.Input[1], p.Input[2], p.Classes, p.Device, p.Threads)
 	}
-	t := report.NewTable("bytes", "end to end K=1", fmt.Sprintf("%s K=%d", r.Strategy, len(r.Memory.Blocks)))
+	ways := append([]train.PlanOf{r}, p.AtOnce...)
+	head := []string{"bytes", "end to end K=1", fmt.Sprintf("%s K=%d", r.Strategy, len(r.Memory.Blocks))}
+	for _, a := range p.AtOnce {
+		head = append(head, fmt.Sprintf("%d at once", a.Memory.Lanes))
+	}
+	t := report.NewTable(head...)
+	row := func(name, whole string, of func(train.PlanOf) string) {
+		cells := []any{name, whole}
+		for _, w := range ways {
+			cells = append(cells, of(w))
+		}
+		t.Row(cells...)
+	}
+	bytes := func(name string, of func(train.PlanOf) int64) {
+		row(name, cell(of(e)), func(w train.PlanOf) string { return cell(of(w)) })
+	}
 	t.Row("whole network", cell(e.Memory.Arena))
-	for i, n := range r.Memory.Blocks {
+	for i := range r.Memory.Blocks {
 		name := fmt.Sprintf("block %d", i+1)
 		if i < len(r.Cuts) {
 			name += " to " + r.Cuts[i]
 		}
-		t.Row(name, "", cell(n))
+		row(name, "", func(w train.PlanOf) string { return cell(w.Memory.Blocks[i]) })
 	}
 	working := "working memory (the largest)"
 	if n := r.Memory.Lanes; n > 1 {
 		working = fmt.Sprintf("working memory (%d at once, each as the largest)", n)
+	} else if p.AtOnce != nil {
+		working = "working memory (the largest, for each at once)"
 	}
-	t.Row(working, cell(e.Memory.Arena), cell(r.Memory.Arena))
-	t.Row("images and cuts", cell(e.Memory.Boundary), cell(r.Memory.Boundary))
-	t.Row("parameters and statistics", cell(e.Memory.Parameters), cell(r.Memory.Parameters))
-	t.Row("optimizer state", cell(e.Memory.State), cell(r.Memory.State))
-	t.Row("gradients kept", cell(e.Memory.Gradients), cell(r.Memory.Gradients))
-	t.Row("total", cell(e.Total), cell(r.Total))
-	t.Row("ratio", "1", fmt.Sprintf("%.3f", p.Ratio))
+	bytes(working, func(w train.PlanOf) int64 { return w.Memory.Arena })
+	bytes("images and cuts", func(w train.PlanOf) int64 { return w.Memory.Boundary })
+	bytes("parameters and statistics", func(w train.PlanOf) int64 { return w.Memory.Parameters })
+	bytes("optimizer state", func(w train.PlanOf) int64 { return w.Memory.State })
+	bytes("gradients kept", func(w train.PlanOf) int64 { return w.Memory.Gradients })
+	bytes("total", func(w train.PlanOf) int64 { return w.Total })
+	row("ratio", "1", func(w train.PlanOf) string { return fmt.Sprintf("%.3f", float64(w.Total)/float64(e.Total)) })
 	if err := t.Write(out, terminal); err != nil {
 		return err
 	}
