@@ -124,15 +124,13 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 	if dir != forward {
 		c.ReLU, c.Sum = false, false
 	}
-	if c.Sum {
-		// What follows adds to what lies in the output.
-		if err := k.loop(movement(false), []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()}); err != nil {
-			return err
-		}
+	if c.Form != 0 {
+		return k.prepared(c)
+	}
+	if err := k.startSum(c); err != nil {
+		return err
 	}
 	switch {
-	case c.Form != 0:
-		return k.prepared(c)
 	case winogradFor(c, dir):
 		return k.winograd(c, dir, halves{})
 	case pointwiseFor(c, dir):
@@ -145,6 +143,14 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 		return err
 	}
 	return k.convBy(p, c, dir, nil)
+}
+
+// startSum brings what a convolution is added to into its output.
+func (k *kernel) startSum(c device.Conv) error {
+	if !c.Sum {
+		return nil
+	}
+	return k.loop(movement(false), []place{argument(k.in - 1), argument(k.in)}, []int{c.Y().Elems()})
 }
 
 // convPlanOf returns the remembered plan of a convolution.

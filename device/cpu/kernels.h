@@ -46,6 +46,7 @@ MV_LOOP(mv_winograd_taps);
 MV_LOOP(mv_winograd);
 MV_LOOP(mv_winograd_weights);
 MV_LOOP(mv_pointwise);
+MV_LOOP(mv_linear_row);
 MV_LOOP(mv_pointwise_weights);
 
 MV_LOOP(mv_maxpool);

@@ -30,7 +30,16 @@ func (k *kernel) matmul(m, inner, n int, ta, tb bool, a, b, y place, bias *place
 	return k.primitive(pd, args...)
 }
 
+// linear takes one row for itself: of a product with a matrix oneDNN's matrix product reads
+// the matrix at two fifths of the rate.
 func (k *kernel) linear(l device.Linear) error {
+	if l.M == 1 {
+		bias := argument(2)
+		if !l.Bias {
+			bias = k.constant(int64(4 * l.N))
+		}
+		return k.loop(C.mv_linear_row, []place{argument(0), argument(1), bias, argument(k.in)}, []int{l.K, l.N})
+	}
 	var bias *place
 	if l.Bias {
 		b := argument(2)

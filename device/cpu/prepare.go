@@ -40,7 +40,8 @@ func (d *Device) FilterForm(c device.Conv) (int, error) {
 
 // preparedPlan chooses how to make a forward convolution whose filter seldom changes, by
 // a rule of its shape alone: by oneDNN as planned or, the plan being nil, by Winograd's
-// algorithm; and the filter's form, 0 meaning the plain filter.
+// algorithm or with panels, as its form says; and the filter's form, 0 meaning the plain
+// filter.
 func (d *Device) preparedPlan(c device.Conv) (*convPlan, int, error) {
 	c.Form, c.Bias, c.ReLU, c.Sum = 0, true, false, false
 	weight := c.Weight()
@@ -52,6 +53,10 @@ func (d *Device) preparedPlan(c device.Conv) (*convPlan, int, error) {
 		rows, cols := cutSides(c, forward)
 		return nil, d.formOf(form{filter: weight.String(), kr: rows.kind, kc: cols.kind,
 			size: int64(4 * rows.kind * cols.kind * (c.IC*whole(c.OC) + lanes))}), nil
+	}
+	if panelsFor(c) {
+		md := panelsOf(weight)
+		return nil, d.formOf(form{filter: weight.String(), md: md, size: int64(4 * weight.Elems())}), nil
 	}
 	p, err := d.freePlanOf(c)
 	if err != nil || C.dnnl_memory_desc_equal(&p.w, &f.md) != 0 {
@@ -89,13 +94,20 @@ func (k *kernel) prepared(c device.Conv) error {
 	if n != c.Form {
 		return fmt.Errorf("cpu device: %s: the filter is prepared in form %d, this convolution reads form %d", k.what, c.Form, n)
 	}
+	f := &k.d.forms[n-1]
+	if p == nil && f.kr == 0 {
+		return k.panels(c)
+	}
+	if err := k.startSum(c); err != nil {
+		return err
+	}
 	if p == nil {
 		return k.winograd(c, forward, halves{})
 	}
 	if p, err = k.d.freePlanOf(c); err != nil {
 		return err
 	}
-	return k.convBy(p, c, forward, &k.d.forms[n-1].md)
+	return k.convBy(p, c, forward, &f.md)
 }
 
 // freePlanOf returns the remembered plan of a forward convolution whose filter may lie
@@ -130,7 +142,11 @@ func (k *kernel) prepareFilter(desc device.Desc, n int, md C.dnnl_memory_desc_t,
 	o, i := desc.Shape[0], desc.Shape[1]
 	width := whole(o)
 	plain := k.reserve(int64(4 * 9 * i * width))
-	if err := k.reorder(md, from, hwio(o, i, 3, 3, width), plain); err != nil {
+	order := hwio(o, i, 3, 3, width)
+	if inPanels(width) {
+		order = hwPanels(desc)
+	}
+	if err := k.reorder(md, from, order, plain); err != nil {
 		return err
 	}
 	return k.loop(C.mv_winograd_taps, []place{plain, to}, []int{i, width, f.kr, f.kc, 0})

@@ -1,5 +1,6 @@
 #include "bf16.h"
 #include "kernels.h"
+#include "panels.h"
 #include "winograd.h"
 
 // wino is a 3x3 convolution of stride 1 and any dilation. A tile is the outputs that
@@ -23,6 +24,9 @@ static wino geometry(const int64_t *n, const void *rows, const void *cols, const
 }
 
 static int64_t tiles(const wino *g) { return g->n * g->th * g->tw; }
+
+// SMALL is how many factors of filters a core's cache holds beside those of some tiles.
+enum { SMALL = 1 << 18 };
 
 // Planes of factors lie a cache line further apart than they are large: at powers of
 // two all would compete for the same lines.
@@ -238,6 +242,45 @@ static void products(int64_t planes, char ta, char tb, int64_t m, int64_t n, int
 	}
 }
 
+// products_by_panels is products for filters in panels (panels.h): each thread reads its
+// part of them from front to back.
+static void products_by_panels(int64_t planes, int64_t m, int64_t n, int64_t k, const float *a, int64_t sa, const float *b, int64_t sb, float *c, int64_t sc) {
+	mv_panels g = {.lines = 1, .high = 1, .wide = m, .pixel = k, .strips = 1, .k = k, .panels = n / MV_PANEL};
+	int64_t plane = mv_panels_blocks(&g) * g.panels;
+#pragma omp parallel firstprivate(g)
+	{
+		int64_t lo, hi;
+		mv_span(planes * plane, 1, &lo, &hi);
+		while (lo < hi) {
+			int64_t q = lo / plane, from = lo % plane, to = mv_min(plane, from + hi - lo);
+			g.x = a + q * sa;
+			g.w = b + q * sb;
+			g.y = c + q * sc;
+			mv_panels_span(&g, mv_max(1, (1 << 16) / (MV_PIXELS * k)), from, to);
+			lo += to - from;
+		}
+	}
+}
+
+// by_tiles makes tiles lo to hi of a chunk that begins at at, from inputs to outputs, where
+// filters in panels are small: the tiles' factors stay in the core's cache.
+static void by_tiles(const wino *g, pass in, pass out, const void *x, void *y, const float *u, int64_t su, float *v, int64_t sv, float *o, int64_t so, int64_t at, int64_t lo, int64_t hi) {
+	mv_panels part = {.lines = 1, .high = 1, .pixel = g->ic, .strips = 1, .k = g->ic, .panels = g->width / MV_PANEL};
+	int64_t cuts = (hi - lo + MV_PIXELS - 1) / MV_PIXELS;
+	for (int64_t i = 0; i < cuts; i++) {
+		int64_t from = lo + (hi - lo) * i / cuts, to = lo + (hi - lo) * (i + 1) / cuts;
+		in(g, x, v + from * g->ic, sv, at + from, at + to);
+		part.wide = to - from;
+		for (int64_t q = 0; q < g->kr * g->kc; q++) {
+			part.x = v + q * sv + from * g->ic;
+			part.w = u + q * su;
+			part.y = o + q * so + from * g->width;
+			for (int64_t panel = 0; panel < part.panels; panel++) mv_panels_part(&part, panel, 0, mv_panels_blocks(&part));
+		}
+		out(g, o + from * g->width, y, so, at + from, at + to);
+	}
+}
+
 // p: w [3,3,I,O], factors of the filters. n: I, O, kinds of rows and columns, turned:
 // rotated by half a turn, for a data gradient.
 MV_LOOP(mv_winograd_taps) {
@@ -249,8 +292,9 @@ MV_LOOP(mv_winograd_taps) {
 
 // p: x, bias or zeros, y, factors of the filters, factors and products of a chunk of
 // tiles, rows, cols, zeros. n: geometry's, tiles of a chunk, turned, relu, whether y is
-// added to, output channels of filters and products, whether x and y are bf16. With
-// turned filters inputs and outputs change places: a data gradient.
+// added to, output channels of filters and products, whether x and y are bf16, whether
+// filters lie in panels. With turned filters inputs and outputs change places: a data
+// gradient.
 MV_LOOP(mv_winograd) {
 	(void)f;
 	wino g = geometry(n, p[6], p[7], p[8]);
@@ -267,8 +311,15 @@ MV_LOOP(mv_winograd) {
 	int64_t su = plane(size), sv = plane(chunk * g.ic), so = plane(chunk * g.width);
 	for (int64_t at = 0; at < tiles(&g); at += chunk) {
 		int64_t k = mv_min(chunk, tiles(&g) - at);
+		if (n[22] && su * g.kr * g.kc <= SMALL) {
+			MV_PARALLEL(k, 1, 1, by_tiles(&g, in, out, p[0], p[2], u, su, v, sv, o, so, at, lo, hi));
+			continue;
+		}
 		MV_PARALLEL(k, 1, 1, in(&g, p[0], v + lo * g.ic, sv, at + lo, at + hi));
-		products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.width, g.ic, v, sv, u, su, 0, o, so);
+		if (n[22])
+			products_by_panels(g.kr * g.kc, k, g.width, g.ic, v, sv, u, su, o, so);
+		else
+			products(g.kr * g.kc, 'N', g.turned ? 'T' : 'N', k, g.width, g.ic, v, sv, u, su, 0, o, so);
 		MV_PARALLEL(k, 1, 1, out(&g, o + lo * g.width, p[2], so, at + lo, at + hi));
 	}
 }
