@@ -18,8 +18,8 @@ import (
 	"manvision/report"
 )
 
-// works are the training steps whose kernels can be looked at, as the issue's targets
-// have them.
+// works are the training steps, and the inference of one image, whose kernels can be
+// looked at, as the issue's targets have them.
 var works = map[string]func(device.Device, int) (*bench.Steps, error){
 	"resnet50": func(d device.Device, steps int) (*bench.Steps, error) { return bench.ResNet50(d, 8, 224, steps, true) },
 	"retinanet": func(d device.Device, steps int) (*bench.Steps, error) {
@@ -37,6 +37,9 @@ var works = map[string]func(device.Device, int) (*bench.Steps, error){
 	"cifar110": func(d device.Device, steps int) (*bench.Steps, error) {
 		return bench.CIFAR{Depth: 110, Blocks: 55, Strategy: manpp.MANPP, Batch: 128}.Train(d, steps, true)
 	},
+	"infer1": func(d device.Device, steps int) (*bench.Steps, error) {
+		return bench.ResNet50Infer(d, 1, 224, steps, true)
+	},
 	"vit": func(d device.Device, steps int) (*bench.Steps, error) {
 		return bench.ViT{Size: "tiny", Blocks: 4, Batch: 8}.Train(d, steps, true)
 	},
@@ -47,9 +50,9 @@ func workNames() []string { return slices.Sorted(maps.Keys(works)) }
 func newOps(out io.Writer, o *options) *cobra.Command {
 	var work, file, trace string
 	var top int
-	c := &cobra.Command{Use: "ops", Short: "Kernels of a training step beside the machine's measured peaks", Args: cobra.NoArgs,
-		Long: `Measures the machine's peaks (a product of matrices, copies), trains a few steps with
-every kernel timed, and prints for each kind and each shape of operation the time of a
+	c := &cobra.Command{Use: "ops", Short: "Kernels of a training step, or of inference, beside the machine's measured peaks", Args: cobra.NoArgs,
+		Long: `Measures the machine's peaks (a product of matrices, copies), trains a few steps (infer1:
+the inference of one image by ResNet-50) with every kernel timed, and prints for each kind and each shape of operation the time of a
 step, calls, share, 10⁹ operations and bytes a second, both as parts of the peaks, and
 the limit: the longer of its operations at the peak and its bytes at the rate of a
 copy. The sum of the limits is that of the step. A part of the peak above 100 % means
