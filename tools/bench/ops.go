@@ -51,12 +51,13 @@ func newOps(out io.Writer, o *options) *cobra.Command {
 	var work, file, trace string
 	var top int
 	c := &cobra.Command{Use: "ops", Short: "Kernels of a training step, or of inference, beside the machine's measured peaks", Args: cobra.NoArgs,
-		Long: `Measures the machine's peaks (a product of matrices, copies), trains a few steps (infer1:
-the inference of one image by ResNet-50) with every kernel timed, and prints for each kind and each shape of operation the time of a
-step, calls, share, 10⁹ operations and bytes a second, both as parts of the peaks, and
-the limit: the longer of its operations at the peak and its bytes at the rate of a
-copy. The sum of the limits is that of the step. A part of the peak above 100 % means
-Winograd's algorithm, a part of the copy above it arguments that stayed in the caches.`,
+		Long: `Measures the machine's peaks (a product of matrices, copies), trains a few steps
+(infer1: the inference of one image by ResNet-50) with every kernel timed, and prints
+for each kind and each shape of operation the time of a step, calls, share, 10⁹
+operations and bytes a second, both as parts of the peaks, and the limit: the longer of
+its operations at the peak and its bytes at the rate of a copy. The sum of the limits is
+that of the step. A part of the peak above 100 % means Winograd's algorithm, a part of
+the copy above it arguments that stayed in the caches.`,
 		Example: "  bin/bench ops --work retinanet\n  bin/bench ops --work cifar --trace step.json --json ops.json",
 		RunE: func(*cobra.Command, []string) error {
 			run := works[work]
