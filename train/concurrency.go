@@ -62,7 +62,7 @@ func choose(numbers []int, measure pacer) (n int, how string, err error) {
 	for _, more := range numbers[1:] {
 		a, b, err := measure(n, more)
 		if errors.Is(err, context.Canceled) {
-			return 0, "", err
+			return 0, "", fmt.Errorf("manpp.concurrency auto: stopped while measuring, before the first step: %w", err)
 		}
 		if err != nil {
 			said = append(said, fmt.Sprintf("%d at once: %v", more, err))
