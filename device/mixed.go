@@ -51,9 +51,19 @@ func Reduce(op Op) (m Mixed, ok bool) {
 		}
 	case ConvBackwardWeights:
 		in = []int{0, 1}
-	case ConvBackwardData, BatchNorm, ReLU, MaxPool, AvgPool, AvgPoolBackward, Resize, ResizeBackward, Slice, SliceBackward, Dropout:
+	case BatchNorm:
 		in, out = []int{0}, []int{0}
-	case BatchNormBackward, ReLUBackward:
+		if o.Sum {
+			in = append(in, len(o.Inputs())-1)
+		}
+	case ReLUBackward:
+		in, out = []int{0, 1}, []int{0}
+		if o.Sum {
+			in = append(in, 2)
+		}
+	case ConvBackwardData, ReLU, MaxPool, AvgPool, AvgPoolBackward, Resize, ResizeBackward, Slice, SliceBackward, Dropout:
+		in, out = []int{0}, []int{0}
+	case BatchNormBackward:
 		in, out = []int{0, 1}, []int{0}
 	case Add:
 		if o.Of.Layout != Dense || o.Of.DType != Float {

@@ -116,16 +116,19 @@ func (c ConvBackwardWeights) InPlace() [][2]int { return nil }
 func (c ConvBackwardWeights) Check() error      { return c.checkGradient() }
 
 // BatchNorm normalises x [N,H,W,C] (or [N,C] with H = W = 1) over all but the
-// last axis, y = γ·(x−μ)/sqrt(σ²+Eps) + β, followed by ReLU when asked for.
+// last axis, y = γ·(x−μ)/sqrt(σ²+Eps) + β, with Sum + z, followed by ReLU when asked
+// for.
 //
 // With Global false (training) the batch's own mean and biased variance are
 // used: inputs x, γ, β; outputs y, mean [C], var [C], and with ReLU mask (Bits).
 // With Global true (evaluation, frozen statistics) they are given: inputs x, γ,
-// β, mean, var; outputs y, and with ReLU mask.
+// β, mean, var; outputs y, and with ReLU mask. Sum adds an input z as x behind the
+// others; then there is no mask: its gradient is ReLUBackward's and, without Sum and
+// ReLU, BatchNormBackward's.
 type BatchNorm struct {
-	N, H, W, C   int
-	Eps          float64
-	ReLU, Global bool
+	N, H, W, C        int
+	Eps               float64
+	ReLU, Global, Sum bool
 }
 
 // X describes the input and the output.
@@ -140,6 +143,9 @@ func (b BatchNorm) Inputs() []Desc {
 	if b.Global {
 		in = append(in, dense(b.C), dense(b.C))
 	}
+	if b.Sum {
+		in = append(in, b.X())
+	}
 	return in
 }
 func (b BatchNorm) Outputs() []Desc {
@@ -147,12 +153,17 @@ func (b BatchNorm) Outputs() []Desc {
 	if !b.Global {
 		out = append(out, dense(b.C), dense(b.C))
 	}
-	if b.ReLU {
+	if b.ReLU && !b.Sum {
 		out = append(out, b.Mask())
 	}
 	return out
 }
-func (b BatchNorm) InPlace() [][2]int { return [][2]int{{0, 0}} }
+func (b BatchNorm) InPlace() [][2]int {
+	if b.Sum {
+		return [][2]int{{0, 0}, {0, len(b.Inputs()) - 1}}
+	}
+	return [][2]int{{0, 0}}
+}
 func (b BatchNorm) Check() error {
 	if b.N < 1 || b.H < 1 || b.W < 1 || b.C < 1 || b.Eps <= 0 {
 		return fmt.Errorf("batch norm with a size below 1 or eps <= 0: %+v", b)
@@ -175,6 +186,12 @@ func (b BatchNormBackward) Inputs() []Desc {
 }
 func (b BatchNormBackward) Outputs() []Desc   { return []Desc{b.X(), dense(b.C), dense(b.C)} }
 func (b BatchNormBackward) InPlace() [][2]int { return [][2]int{{0, 1}, {0, 0}} }
+func (b BatchNormBackward) Check() error {
+	if b.Sum {
+		return fmt.Errorf("gradient of a batch norm with a sum: that of the sum is taken apart from it")
+	}
+	return b.BatchNorm.Check()
+}
 
 // RunningStats moves running statistics towards a batch's:
 // running = (1−Momentum)·running + Momentum·batch, the variance made unbiased by
@@ -200,14 +217,29 @@ func (r ReLU) Outputs() []Desc   { return []Desc{dense(r.Size)} }
 func (r ReLU) InPlace() [][2]int { return [][2]int{{0, 0}} }
 func (r ReLU) Check() error      { return positive(r, r.Size) }
 
-// ReLUBackward is dx = dy where y > 0, else 0. Inputs y, dy; output dx.
-type ReLUBackward struct{ Size int }
+// ReLUBackward is dx = dy where y > 0, else 0. Inputs y, dy; output dx. With Sum the
+// gradient has two terms, inputs y, dy, dz: dx = dy + dz where y > 0.
+type ReLUBackward struct {
+	Size int
+	Sum  bool
+}
 
-func (r ReLUBackward) Kind() string      { return "relu.backward" }
-func (r ReLUBackward) Inputs() []Desc    { return []Desc{dense(r.Size), dense(r.Size)} }
-func (r ReLUBackward) Outputs() []Desc   { return []Desc{dense(r.Size)} }
-func (r ReLUBackward) InPlace() [][2]int { return [][2]int{{0, 1}, {0, 0}} }
-func (r ReLUBackward) Check() error      { return positive(r, r.Size) }
+func (r ReLUBackward) Kind() string { return "relu.backward" }
+func (r ReLUBackward) Inputs() []Desc {
+	in := []Desc{dense(r.Size), dense(r.Size)}
+	if r.Sum {
+		in = append(in, dense(r.Size))
+	}
+	return in
+}
+func (r ReLUBackward) Outputs() []Desc { return []Desc{dense(r.Size)} }
+func (r ReLUBackward) InPlace() [][2]int {
+	if r.Sum {
+		return [][2]int{{0, 1}, {0, 2}, {0, 0}}
+	}
+	return [][2]int{{0, 1}, {0, 0}}
+}
+func (r ReLUBackward) Check() error { return positive(r, r.Size) }
 
 // Pool is a pooling window over [N,H,W,C].
 type Pool struct {

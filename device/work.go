@@ -92,7 +92,7 @@ func flops(op Op) (float64, bool) {
 	case ConvBackwardWeights:
 		return o.FLOPs() + when(o.Bias, elems(o.Y())), true
 	case BatchNorm: // mean 1, variance 3, γ' and β' applied 2
-		return elems(o.X()) * (2 + when(!o.Global, 4) + when(o.ReLU, 1)), true
+		return elems(o.X()) * (2 + when(!o.Global, 4) + when(o.Sum, 1) + when(o.ReLU, 1)), true
 	case BatchNormBackward: // x̂ 2, dγ 2, dβ 1; dx from dy alone 1, with the statistics' share 4
 		return elems(o.X()) * (6 + when(!o.Global, 3) + when(o.ReLU, 1)), true
 	case RunningStats: // two averages of 3, the correction
@@ -102,7 +102,7 @@ func flops(op Op) (float64, bool) {
 	case ReLU:
 		return float64(o.Size), true
 	case ReLUBackward:
-		return float64(o.Size), true
+		return float64(o.Size) * (1 + when(o.Sum, 1)), true
 	case MaxPool:
 		return elems(o.Y()) * float64(o.KH*o.KW), true
 	case MaxPoolBackward:

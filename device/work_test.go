@@ -46,11 +46,14 @@ func TestWork(t *testing.T) {
 		// 24 elements: x, y; γ, β, mean, var of 4; 24 mask bytes.
 		{bn, 24 * 7, 4*(24+24+16) + 24},
 		{BatchNorm{N: 2, H: 3, W: 1, C: 4, Eps: 1e-5, Global: true}, 24 * 2, 4 * (24 + 24 + 16)},
+		// x, y and z; γ, β, mean, var.
+		{BatchNorm{N: 2, H: 3, W: 1, C: 4, Eps: 1e-5, ReLU: true, Sum: true}, 24 * 8, 4 * (24*3 + 16)},
 		{BatchNormBackward{bn}, 24 * 10, 4*(24*3+4*5) + 24},
 		{RunningStats{C: 4, Rows: 6}, 28, 4 * 4 * 6},
 		{FoldNorm{Filter: Desc{Layout: Filter, Shape: []int{4, 3, 1, 1}}, Eps: 1e-5}, 12 + 24, 4 * (12 + 16 + 12 + 4)},
 		{ReLU{10}, 10, 80},
-		{ReLUBackward{10}, 10, 120},
+		{ReLUBackward{Size: 10}, 10, 120},
+		{ReLUBackward{Size: 10, Sum: true}, 20, 160},
 		{MaxPool{pool}, 32, 4*(32+8) + 8},
 		{MaxPoolBackward{pool}, 8, 8 + 4*(8+32)},
 		{AvgPool{Pool: pool}, 32, 4 * 40},

@@ -160,6 +160,9 @@ func (c *compiler) compile() (*Program, error) {
 		v.pin = true
 		kept[n] = v
 	}
+	if err := c.fuse(); err != nil {
+		return nil, err
+	}
 	if err := c.posts(); err != nil {
 		return nil, err
 	}

@@ -14,8 +14,8 @@ type span struct {
 }
 
 // place gives every span an offset such that spans alive at the same step do not
-// overlap, and returns the arena size. It tries three orders of greedy best fit
-// (by size, by area, by start) and keeps the best.
+// overlap, and returns the arena size. It tries some orders of greedy best fit (by size,
+// by area, by duration; by size and, of equals, duration or end) and keeps the best.
 func place(spans []*span) int64 {
 	for _, s := range spans {
 		s.size = (s.size + align - 1) / align * align
@@ -26,6 +26,10 @@ func place(spans []*span) int64 {
 			return a.size*int64(a.last-a.first+1) > b.size*int64(b.last-b.first+1)
 		},
 		func(a, b *span) bool { return a.last-a.first > b.last-b.first },
+		func(a, b *span) bool {
+			return a.size > b.size || a.size == b.size && a.last-a.first > b.last-b.first
+		},
+		func(a, b *span) bool { return a.size > b.size || a.size == b.size && a.last > b.last },
 	}
 	best := int64(-1)
 	bestOffsets := make([]int64, len(spans))

@@ -81,9 +81,9 @@ func TestFold(t *testing.T) {
 	if got, want := store.Bytes()-bytes, int64(8*(12+108+72+16+144+5*4)); got != want || store.FoldedBytes() != want {
 		t.Errorf("folding takes %d bytes (%d), want %d", got, store.FoldedBytes(), want)
 	}
-	// Six convolutions, norms and three sums; five foldings and the convolutions,
-	// three of which take the sums.
-	if plain.Steps() != 15 || folded.Steps() != 5+6 {
+	// Six convolutions and norms, of which three take the sums; five foldings and the
+	// convolutions, three of which take the sums.
+	if plain.Steps() != 12 || folded.Steps() != 5+6 {
 		t.Errorf("%d and %d kernels", plain.Steps(), folded.Steps())
 	}
 	last := 0.0

@@ -77,10 +77,21 @@ MV_CLONES static void relu_backward(const bf16 *y, const bf16 *dy, int64_t lo, i
 	for (int64_t i = lo; i < hi; i++) dx[i] = y[i] > 0 && y[i] <= 0x7f80 ? dy[i] : 0;
 }
 
-// p: y, dy, dx. n: size.
+MV_CLONES static void relu_backward_sum(const bf16 *y, const bf16 *dy, const bf16 *dz, int64_t lo, int64_t hi, bf16 *dx) {
+#pragma GCC ivdep
+	for (int64_t i = lo; i < hi; i++) {
+		bf16 g = mv_narrow(mv_wide(dy[i]) + mv_wide(dz[i]));
+		dx[i] = y[i] > 0 && y[i] <= 0x7f80 ? g : 0;
+	}
+}
+
+// As mv_relu_backward.
 MV_LOOP(mv_relu_backward_bf16) {
 	(void)f;
-	MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward(p[0], p[1], lo, hi, p[2]));
+	if (n[1])
+		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward_sum(p[0], p[1], p[2], lo, hi, p[3]));
+	else
+		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward(p[0], p[1], lo, hi, p[2]));
 }
 
 MV_CLONES static void add(const bf16 *a, const bf16 *b, int64_t lo, int64_t hi, bf16 *y) {

@@ -8,6 +8,7 @@ import "C"
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"manvision/device"
@@ -47,7 +48,7 @@ func (k *kernel) build(op device.Op) error {
 	case device.ReLU:
 		return k.loop(C.mv_relu, k.arguments(), []int{o.Size})
 	case device.ReLUBackward:
-		return k.loop(C.mv_relu_backward, k.arguments(), []int{o.Size})
+		return k.loop(C.mv_relu_backward, k.arguments(), []int{o.Size, number(o.Sum)})
 	case device.MaxPool:
 		return k.loop(C.mv_maxpool, k.arguments(), window(o.Pool))
 	case device.MaxPoolBackward:
@@ -191,9 +192,12 @@ func (k *kernel) partials(n int) place { return k.reserve(int64(8 * n * k.d.thre
 
 // batchNorm adds the loop of a batch norm on floats or, if half, on bf16.
 func (k *kernel) batchNorm(b device.BatchNorm, half bool) error {
-	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(half)}
+	n := []int{b.N * b.H * b.W, b.C, number(b.ReLU), number(half), number(b.Sum)}
 	a := k.arguments()
 	fn := unsafe.Pointer(C.mv_bn)
+	if b.Sum { // the loops take z last
+		a = append(slices.Delete(a, k.in-1, k.in), argument(k.in-1))
+	}
 	list := append([]place{}, a[:6]...)
 	size := k.normScratch(b.C, half)
 	if b.Global {

@@ -18,10 +18,21 @@ MV_CLONES static void relu_backward(const float *y, const float *dy, int64_t lo,
 	for (int64_t i = lo; i < hi; i++) dx[i] = y[i] > 0 ? dy[i] : 0;
 }
 
-// p: y, dy, dx. n: size.
+MV_CLONES static void relu_backward_sum(const float *y, const float *dy, const float *dz, int64_t lo, int64_t hi, float *dx) {
+#pragma GCC ivdep
+	for (int64_t i = lo; i < hi; i++) {
+		float g = dy[i] + dz[i];
+		dx[i] = y[i] > 0 ? g : 0;
+	}
+}
+
+// p: y, dy, dx or with a sum y, dy, dz, dx. n: size, sum.
 MV_LOOP(mv_relu_backward) {
 	(void)f;
-	MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward(p[0], p[1], lo, hi, p[2]));
+	if (n[1])
+		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward_sum(p[0], p[1], p[2], lo, hi, p[3]));
+	else
+		MV_PARALLEL(n[0], 64, n[0] > MV_SMALL, relu_backward(p[0], p[1], lo, hi, p[2]));
 }
 
 MV_CLONES static void add(const float *a, const float *b, int64_t lo, int64_t hi, float *y) {

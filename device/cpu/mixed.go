@@ -66,7 +66,7 @@ func (k *kernel) mixed(m device.Mixed) error {
 	case device.ReLU:
 		return k.loop(C.mv_relu_bf16, k.arguments(), []int{o.Size})
 	case device.ReLUBackward:
-		return k.loop(C.mv_relu_backward_bf16, k.arguments(), []int{o.Size})
+		return k.loop(C.mv_relu_backward_bf16, k.arguments(), []int{o.Size, number(o.Sum)})
 	case device.Add:
 		return k.loop(C.mv_add_bf16, k.arguments(), []int{o.Of.Elems(), number(o.ReLU)})
 	case device.Fuse:

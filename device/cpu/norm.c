@@ -93,9 +93,20 @@ static void statistics(numbers x, int64_t lo, int64_t hi, int64_t c, accumulator
 	}
 }
 
+// What follows a norm: a term that is added, a ReLU, and with a ReLU alone its mask.
+typedef struct {
+	const void *z;
+	uint16_t *mask;
+	float low; // what the ReLU makes of less: 0, or without one -∞
+} tail;
+
+static tail tail_of(const int64_t *n, void **p) {
+	return (tail){n[4] ? p[7] : 0, n[2] && !n[4] ? p[7] : 0, n[2] ? 0 : -INFINITY};
+}
+
 // apply normalises rows [lo,hi), last first: the end of the range is what the
 // statistics left in the cache.
-static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mean, const float *scale, const float *shift, void *y, uint16_t *mask, float *wide) {
+static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mean, const float *scale, const float *shift, void *y, tail then, float *wide) {
 	int64_t piece = mv_max(1, PIECE / c), words = mv_mask_bytes(c) / 2;
 	for (int64_t end = hi; end > lo;) {
 		int64_t r = mv_max(lo, end - piece), n = end - r;
@@ -103,6 +114,14 @@ static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mea
 		const bf16 *halves = (const bf16 *)x.p + r * c;
 		float *to = x.half ? wide : (float *)y + r * c;
 		end = r;
+		uint16_t *mask = then.mask;
+		if (then.z) {
+			if (x.half)
+				normalise_sum_half(halves, (const bf16 *)then.z + r * c, n, c, mean, scale, shift, then.low, (bf16 *)y + r * c);
+			else
+				normalise_sum(from, (const float *)then.z + r * c, n, c, mean, scale, shift, then.low, to);
+			continue;
+		}
 		if (!mask) {
 			if (x.half)
 				normalise_half(halves, n, c, mean, scale, shift, (bf16 *)y + r * c);
@@ -122,15 +141,15 @@ static void apply(numbers x, int64_t lo, int64_t hi, int64_t c, const float *mea
 	}
 }
 
-// p: x, γ, β, y, mean, var, scratch, mask (with ReLU). n: rows, c, relu, whether x and y
-// are bf16. f: eps.
+// p: x, γ, β, y, mean, var, scratch, then z (with sum) or mask (with ReLU alone).
+// n: rows, c, relu, whether x, z and y are bf16, sum. f: eps.
 void mv_bn(void **p, const int64_t *n, const double *f) {
 	const float *gamma = p[1], *beta = p[2];
 	float *mean = p[4], *var = p[5];
 	numbers x = {p[0], n[3]};
 	char *scratch = p[6];
 	int64_t rows = n[0], c = n[1];
-	uint16_t *mask = n[2] ? p[7] : 0;
+	tail then = tail_of(n, p);
 	double eps = f[0];
 	int big = rows * c > MV_SMALL;
 #pragma omp parallel if (big)
@@ -162,19 +181,19 @@ void mv_bn(void **p, const int64_t *n, const double *f) {
 			scale[i] = (float)(gamma[i] / sqrt(v + eps));
 		}
 #pragma omp barrier
-		apply(x, lo, hi, c, mean, scale, beta, p[3], mask, wide);
+		apply(x, lo, hi, c, mean, scale, beta, p[3], then, wide);
 	}
 }
 
-// p: x, γ, β, mean, var, y, scratch, mask (with ReLU). n and f as mv_bn.
+// p: x, γ, β, mean, var, y, scratch, z or mask. n and f as mv_bn.
 void mv_bn_global(void **p, const int64_t *n, const double *f) {
 	const float *gamma = p[1], *beta = p[2], *mean = p[3], *var = p[4];
 	float *scale = p[6], *room = scale + (n[1] + 15) / 16 * 16;
 	numbers x = {p[0], n[3]};
 	int64_t rows = n[0], c = n[1];
-	uint16_t *mask = n[2] ? p[7] : 0;
+	tail then = tail_of(n, p);
 	for (int64_t i = 0; i < c; i++) scale[i] = (float)(gamma[i] / sqrt(var[i] + f[0]));
-	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, p[5], mask, room + omp_get_thread_num() * piece_floats(c)));
+	MV_PARALLEL(rows, 1, rows * c > MV_SMALL, apply(x, lo, hi, c, mean, scale, beta, p[5], then, room + omp_get_thread_num() * piece_floats(c)));
 }
 
 MV_CLONES static void fold(int64_t c, float *restrict a, double *restrict d, float *restrict b, double *restrict e) {

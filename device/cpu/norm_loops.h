@@ -54,6 +54,19 @@ MV_CLONES static void NAME(normalise_relu)(const NUMBER *x, int64_t rows, int64_
 	}
 }
 
+// normalise_sum adds z and takes low where that is less.
+MV_CLONES static void NAME(normalise_sum)(const NUMBER *x, const NUMBER *z, int64_t rows, int64_t c, const float *restrict mean, const float *restrict scale, const float *restrict shift, float low, NUMBER *y) {
+	for (int64_t r = 0; r < rows; r++) {
+		const NUMBER *xr = x + r * c, *zr = z + r * c;
+		NUMBER *yr = y + r * c;
+#pragma GCC ivdep
+		for (int64_t i = 0; i < c; i++) {
+			float v = ((WIDE(xr[i]) - mean[i]) * scale[i] + shift[i]) + WIDE(zr[i]);
+			yr[i] = NARROW(v < low ? low : v);
+		}
+	}
+}
+
 // gradient_sums adds g and g·(x−mean) over rows.
 MV_CLONES static void NAME(gradient_sums)(const NUMBER *restrict x, const float *restrict g, int64_t rows, int64_t c, const float *restrict mean, float *restrict sg, float *restrict sx) {
 	int64_t r = 0;

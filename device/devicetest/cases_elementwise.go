@@ -31,6 +31,7 @@ func elementwiseCases() []Case {
 		list = append(list,
 			Case{Op: device.ReLU{Size: n}, Name: name, Steps: [][]any{{x}}, Exact: true},
 			Case{Op: device.ReLUBackward{Size: n}, Name: name, Steps: [][]any{{x, dy}}, Exact: true},
+			Case{Op: device.ReLUBackward{Size: n, Sum: true}, Name: name + " sum", Steps: [][]any{{x, dy, b}}, Terms: 1, Floor: floor(1)},
 			Case{Op: device.Fuse{Size: n}, Name: name, Steps: [][]any{{s, a, b}}, Terms: 1, Floor: floor(1)},
 			Case{Op: device.FuseBackward{Size: n}, Name: name, Steps: [][]any{{s, a, b, dy}}, Terms: n,
 				Floor: map[int]float64{2: math.Sqrt(float64(n))}})

@@ -17,6 +17,7 @@ func normCases() []Case {
 		for variant := range 4 {
 			o := device.BatchNorm{N: s[0], H: s[1], W: s[2], C: s[3], Eps: 1e-5, ReLU: variant&1 != 0, Global: variant&2 != 0}
 			list = append(list, normCase(o, 1)...)
+			list = append(list, normSumCase(o))
 		}
 	}
 	for variant := range 4 {
@@ -121,6 +122,21 @@ func normCase(o device.BatchNorm, offset float64) []Case {
 	}
 	backward.Steps = [][]any{in}
 	return []Case{forward, backward}
+}
+
+// normSumCase is a batch norm with a sum behind it.
+func normSumCase(o device.BatchNorm) Case {
+	o.Sum = true
+	name := fmt.Sprintf("n%d %dx%d c%d relu %v global %v sum", o.N, o.H, o.W, o.C, o.ReLU, o.Global)
+	g := seeded(name)
+	in := []any{g.normal(o.X().Elems(), 1, 1), g.normal(o.C, 1, 0.5), g.normal(o.C, 0, 0.5)}
+	floors := map[int]float64{0: 1}
+	if o.Global {
+		in = append(in, g.normal(o.C, 1, 0.3), squares(g.normal(o.C, 1, 0.2)))
+	} else {
+		floors[1], floors[2] = 1, 1
+	}
+	return Case{Op: o, Name: name, Steps: [][]any{append(in, g.of(o.X()))}, Terms: o.N * o.H * o.W, Floor: floors}
 }
 
 func squares(v []float64) []float64 {

@@ -24,16 +24,19 @@ func relu() program {
 	}}
 }
 
-func reluBackward() program {
+func reluBackward(o device.ReLUBackward) program {
 	return program{run: func(c *call) error {
 		y, dy, dx := c.in[0].f, c.in[1].f, c.out[0].f
 		c.parallel(len(y), chunk, func(lo, hi int) {
 			for i := lo; i < hi; i++ {
-				if y[i] > 0 {
-					dx[i] = dy[i]
-				} else {
-					dx[i] = 0
+				g := dy[i]
+				if o.Sum {
+					g += c.in[2].f[i]
 				}
+				if !(y[i] > 0) {
+					g = 0
+				}
+				dx[i] = g
 			}
 		})
 		return nil

@@ -114,7 +114,7 @@ func (d *Device) program(op device.Op) (program, error) {
 	case device.ReLU:
 		return relu(), nil
 	case device.ReLUBackward:
-		return reluBackward(), nil
+		return reluBackward(o), nil
 	case device.Add:
 		return add(o)
 	case device.Fuse:

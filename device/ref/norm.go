@@ -18,18 +18,27 @@ func batchNorm(o device.BatchNorm) program {
 			mean, variance = c.out[1].f, c.out[2].f
 			moments(c, x, mean, variance, rows, ch)
 		}
-		if o.ReLU {
+		if o.ReLU && !o.Sum {
 			mask = c.out[len(c.out)-1].b
+		}
+		var z []float64
+		if o.Sum {
+			z = c.in[len(c.in)-1].f
 		}
 		c.parallel(rows, max(1, chunk/ch), func(lo, hi int) {
 			for i := lo * ch; i < hi*ch; i++ {
 				j := i % ch
 				v := (x[i]-mean[j])/math.Sqrt(variance[j]+o.Eps)*gamma[j] + beta[j]
-				if o.ReLU {
+				if o.Sum {
+					v += z[i]
+				}
+				if mask != nil {
 					mask[i] = 0
 					if v > 0 {
 						mask[i] = 1
 					}
+				}
+				if o.ReLU {
 					v = positivePart(v)
 				}
 				y[i] = v
