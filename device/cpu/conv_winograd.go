@@ -35,17 +35,24 @@ func cutSide(in, out, dilation, pad int) winogradSide {
 		if kind.products == 3 && (pad < dilation || 3*dilation-pad < in || out > 2*dilation) {
 			continue // inputs beside the tile that are not zero
 		}
-		var list []int32
-		for phase := range min(dilation, out) {
-			for at := phase; at < out; at += dilation * kind.outputs {
-				list = append(list, int32(at))
-			}
-		}
-		if best.kind == 0 || len(list)*kind.products < len(best.starts)*best.kind {
-			best = winogradSide{kind.products, list}
+		side := sideOf(kind.products, kind.outputs, out, dilation)
+		if best.kind == 0 || len(side.starts)*side.kind < len(best.starts)*best.kind {
+			best = side
 		}
 	}
 	return best
+}
+
+// sideOf cuts a side of out outputs into tiles of the kind with so many products and
+// outputs.
+func sideOf(products, outputs, out, dilation int) winogradSide {
+	side := winogradSide{kind: products}
+	for phase := range min(dilation, out) {
+		for at := phase; at < out; at += dilation * outputs {
+			side.starts = append(side.starts, int32(at))
+		}
+	}
+	return side
 }
 
 // cutSides cuts the map that a direction of a convolution makes tiles of. A data
@@ -55,6 +62,23 @@ func cutSides(c device.Conv, dir direction) (rows, cols winogradSide) {
 		return cutSide(c.OH(), c.H, c.DH, 2*c.DH-c.PH), cutSide(c.OW(), c.W, c.DW, 2*c.DW-c.PW)
 	}
 	return cutSide(c.H, c.OH(), c.DH, c.PH), cutSide(c.W, c.OW(), c.DW, c.PW)
+}
+
+// preparedSides is cutSides for a forward convolution whose filter is prepared: of few
+// tiles a filter's factors are read as long as they are multiplied, and smaller kinds have
+// fewer.
+func preparedSides(c device.Conv) (rows, cols winogradSide) {
+	rows, cols = cutSides(c, forward)
+	if min(rows.kind, cols.kind) < 5 {
+		return rows, cols
+	}
+	cost := func(rows, cols winogradSide) int {
+		return rows.kind * cols.kind * (c.N*len(rows.starts)*len(cols.starts) + preparedPair)
+	}
+	if r, q := sideOf(5, 3, c.OH(), c.DH), sideOf(5, 3, c.OW(), c.DW); cost(r, q) < cost(rows, cols) {
+		return r, q
+	}
+	return rows, cols
 }
 
 // whole rounds channels up to full vectors.
@@ -88,6 +112,9 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 		h, w, in, oh, ow, out, ph, pw = oh, ow, out, h, w, in, 2*c.DH-ph, 2*c.DW-pw
 	}
 	rows, cols := cutSides(c, dir)
+	if f == nil {
+		rows, cols = preparedSides(c)
+	}
 	// Filters and products are as wide as whole vectors; what lies behind the last
 	// output channel is computed from whatever the scratch holds there and dropped.
 	width := whole(out)
@@ -153,7 +180,10 @@ func winogradFor(c device.Conv, dir direction) bool { return winogradPays(c, dir
 
 // winogradPreparedFor is winogradFor where filters are transformed beforehand: what is
 // left of their share is the time to read them.
-func winogradPreparedFor(c device.Conv) bool { return winogradPays(c, forward, 12, 0) }
+func winogradPreparedFor(c device.Conv) bool { return winogradPays(c, forward, preparedPair, 0) }
+
+// preparedPair is the cost of reading a pair of channels' factor in a plane, in those units.
+const preparedPair = 12
 
 // winogradPays is the rule of both, with the costs of a pair of channels in a plane and
 // of a plane.

@@ -50,7 +50,7 @@ func (d *Device) preparedPlan(c device.Conv) (*convPlan, int, error) {
 		return nil, 0, err
 	}
 	if winogradPreparedFor(c) {
-		rows, cols := cutSides(c, forward)
+		rows, cols := preparedSides(c)
 		return nil, d.formOf(form{filter: weight.String(), kr: rows.kind, kc: cols.kind,
 			size: int64(4 * rows.kind * cols.kind * (c.IC*whole(c.OC) + lanes))}), nil
 	}
