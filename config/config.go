@@ -17,6 +17,7 @@ type Config struct {
 	Seed      uint64 `yaml:"seed"`
 	Threads   int    `yaml:"threads" min:"0" max:"1024"` // 0: all cores
 	Precision string `yaml:"precision" enum:"f32,bf16"`
+	Tune      bool   `yaml:"tune"` // algorithms by timing
 
 	Model    Model    `yaml:"model"`
 	MANPP    MANPP    `yaml:"manpp"`

@@ -85,6 +85,8 @@ type run struct {
 	val     Split
 	pred    Predictor
 	average *average // nil: the run has none
+	choices []byte   // of algorithms, that a resumed run was given; nil: none
+	chosen  int      // choices in tuning.json
 	folder  *weights.Folder
 	data    *dataIdentity
 	logs    *logs
@@ -175,6 +177,9 @@ func (r *run) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.tune(dev); err != nil {
+		return errors.Join(err, dev.Close())
+	}
 	model, err := task.Build(cfg, dev, r.source.Classes())
 	if err != nil {
 		return errors.Join(err, dev.Close())
@@ -212,6 +217,9 @@ func (r *run) open(ctx context.Context) error {
 		return err
 	}); err != nil {
 		return fmt.Errorf("resolved recipe: %w", err)
+	}
+	if err := r.keepChoices(); err != nil {
+		return err
 	}
 	if r.logs, err = openLogs(cfg.Output, r.step, len(r.model.Net().Model.Partition)+1, cfg.Train.TensorBoard); err != nil {
 		return err
@@ -385,6 +393,9 @@ func (r *run) train(b *data.Batch, part int, detail bool) error {
 	if err != nil {
 		return err
 	}
+	if err := r.keepChoices(); err != nil {
+		return err
+	}
 	for _, b := range s.Blocks {
 		r.o.Profile.Watch(b.Program)
 	}
@@ -446,6 +457,9 @@ func (r *run) evaluate(ctx context.Context) error {
 	})
 	if err != nil {
 		return fmt.Errorf("evaluation after step %d: %w", r.step, err)
+	}
+	if err := r.keepChoices(); err != nil {
+		return err
 	}
 	r.summary = s
 	r.metrics, r.score = s.Values(), nil

@@ -39,6 +39,9 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 	if err != nil {
 		return nil, err
 	}
+	if err := tune(cfg, dev, nil); err != nil {
+		return nil, err
+	}
 	store := nn.NewStore(dev, cfg.Seed)
 	// Every evaluation folds, so that one in a run and one of its checkpoint agree to
 	// the last digit.

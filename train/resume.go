@@ -23,8 +23,8 @@ const (
 	// ResumeStrict, the default, wants all other settings and the training data equal:
 	// the resumed run ends with the bits of one that was never stopped.
 	ResumeStrict ResumePolicy = "strict"
-	// ResumeLR lets the learning rate, its schedule, the number of threads and that of
-	// blocks at once change.
+	// ResumeLR lets the learning rate, its schedule, the number of threads, that of
+	// blocks at once and whether algorithms are timed change.
 	ResumeLR ResumePolicy = "lr"
 	// ResumeWeights takes the weights alone, of an equal network, and begins at step 0
 	// with a fresh optimizer. What the earlier run left moves to OUTPUT/earlier-N.
@@ -54,8 +54,9 @@ var harmless = []string{
 	"train.on_nan", "train.nan_limit", "train.tensorboard",
 }
 
-// rates are the keys of the learning rate, and how threads are shared out.
-var rates = []string{"optim.lr", "schedule.", "manpp.concurrency"}
+// rates are the keys of the learning rate, how threads are shared out, and whether
+// algorithms are timed.
+var rates = []string{"optim.lr", "schedule.", "manpp.concurrency", "tune"}
 
 func isOf(keys []string, key string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool {
@@ -206,7 +207,11 @@ func (r *run) resume(path string) error {
 func (r *run) compare(path string, policy ResumePolicy, before *config.Config, state runState) error {
 	refused := &PolicyError{Path: path, Policy: policy, Needs: ResumeLR}
 	var allowed []string
-	for _, c := range changes(before, r.cfg, state.Threads, state.Data, r.data) {
+	list := changes(before, r.cfg, state.Threads, state.Data, r.data)
+	if before.Tune && r.cfg.Tune && r.choices == nil {
+		list = append(list, change{config.Change{Key: tuningJSON, Old: "the run's choices", New: "missing", Source: r.cfg.Source("tune")}, ResumeLR})
+	}
+	for _, c := range list {
 		switch {
 		case policy.allows(c.policy):
 			allowed = append(allowed, c.String())
@@ -251,7 +256,7 @@ func (r *run) archive() error {
 	if err != nil {
 		return err
 	}
-	for _, name := range []string{logJSON, logCSV, metricsJSON, boardFolder, nanFolder, "loss.png", "result.json", "config.yaml", checkpointFolder} {
+	for _, name := range []string{logJSON, logCSV, metricsJSON, boardFolder, nanFolder, tuningJSON, "loss.png", "result.json", "config.yaml", checkpointFolder} {
 		if err := os.Rename(filepath.Join(r.cfg.Output, name), filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
 			return fmt.Errorf("move the earlier run away: %w", err)
 		}

@@ -38,6 +38,7 @@ func TestResumePolicies(t *testing.T) {
 		{"optim.groups=[{match: '*', lr_scale: 0.1}]", ResumeLR, "optim.groups: "},
 		{"threads=1", ResumeLR, "threads: 2 -> 1"},
 		{"manpp.concurrency=2", ResumeLR, "manpp.concurrency: 1 -> 2"},
+		{"tune=true", ResumeLR, "tune: false -> true"},
 		{"train.accumulate=2", ResumeWeights, "train.accumulate: 1 -> 2 (--set train.accumulate=2)"},
 		{"train.batch=2", ResumeWeights, "train.batch: 4 -> 2"},
 		{"precision=bf16", ResumeWeights, "precision: f32 -> bf16"},

@@ -59,6 +59,10 @@ func (d *Device) forget() {
 		p.free()
 		delete(d.convs, key)
 	}
+	for key, p := range d.ways {
+		p.free()
+		delete(d.ways, key)
+	}
 	for key, p := range d.halves {
 		if p != nil {
 			p.free()
@@ -130,19 +134,11 @@ func (k *kernel) conv(c device.Conv, dir direction) error {
 	if err := k.startSum(c); err != nil {
 		return err
 	}
-	switch {
-	case winogradFor(c, dir):
-		return k.winograd(c, dir, halves{})
-	case pointwiseFor(c, dir):
-		return k.pointwise(c, dir, halves{})
-	case dir == backwardWeights && pointwiseWeightsFor(c):
-		return k.pointwiseWeights(c)
-	}
-	p, err := k.d.convPlanOf(c, dir)
+	w, err := k.d.wayOf(c, dir)
 	if err != nil {
 		return err
 	}
-	return k.convBy(p, c, dir, nil)
+	return k.by(w, c, dir)
 }
 
 // startSum brings what a convolution is added to into its output.

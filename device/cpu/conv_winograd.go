@@ -185,13 +185,16 @@ func winogradPreparedFor(c device.Conv) bool { return winogradPays(c, forward, p
 // preparedPair is the cost of reading a pair of channels' factor in a plane, in those units.
 const preparedPair = 12
 
+// winogradCan tells whether Winograd's algorithm computes a convolution.
+func winogradCan(c device.Conv, dir direction) bool {
+	return c.KH == 3 && c.KW == 3 && c.SH == 1 && c.SW == 1 && c.Groups == 1 && c.IC%lanes == 0 &&
+		(c.OC%lanes == 0 || dir == forward && c.OC >= partLanes)
+}
+
 // winogradPays is the rule of both, with the costs of a pair of channels in a plane and
 // of a plane.
 func winogradPays(c device.Conv, dir direction, pair, plane float64) bool {
-	if c.KH != 3 || c.KW != 3 || c.SH != 1 || c.SW != 1 || c.Groups != 1 || c.IC%lanes != 0 {
-		return false
-	}
-	if c.OC%lanes != 0 && (dir != forward || c.OC < partLanes) {
+	if !winogradCan(c, dir) {
 		return false
 	}
 	if c.IC == lanes && c.OC == lanes {

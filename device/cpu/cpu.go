@@ -17,9 +17,9 @@
 // 93 asleep, on 4 cores with two loader threads). libgomp reads the number only
 // when the program is loaded: see BoundSpin.
 //
-// The same numbers come out of every run with the same number of threads: no
-// algorithm is chosen by timing and every sum has a fixed order. Denormal numbers count as
-// zero.
+// The same numbers come out of every run with the same number of threads: every sum has
+// a fixed order, and no algorithm is chosen by timing unless Tune asks for it, which keeps
+// what it chooses. Denormal numbers count as zero.
 package cpu
 
 /*
@@ -70,7 +70,9 @@ type Device struct {
 	filters map[string]*filter // only touched by jobs of here
 	forms   []form
 	convs   map[convKey]*convPlan
+	ways    map[wayKey]*convPlan
 	halves  map[reducedKey]*convPlan // nil where there is none
+	tuning  *tuning                  // nil: convolutions go by rule
 
 	products bool // whether convolutions on bf16 activations multiply bf16 numbers
 	wide     int  // bytes of a part of one that does not, for each thread
@@ -114,7 +116,7 @@ func New(o Options) (*Device, error) {
 func open(threads, runners int, products bool) (*Device, error) {
 	d := &Device{
 		id: C.int(lastID.Add(1)), threads: threads, runners: runners, free: make(chan *runner, runners),
-		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: products, wide: wideBytes,
+		filters: map[string]*filter{}, convs: map[convKey]*convPlan{}, ways: map[wayKey]*convPlan{}, halves: map[reducedKey]*convPlan{}, products: products, wide: wideBytes,
 	}
 	d.teams = &teams{devices: []*Device{d}}
 	err := d.check(C.mv_open(&d.engine, &d.stream), "start")
@@ -218,6 +220,11 @@ func (d *Device) Close() error {
 	}
 	d.closed = true
 	d.teams.leave(d)
+	if t := d.tuning; t != nil {
+		t.mu.Lock()
+		t.freeRooms()
+		t.mu.Unlock()
+	}
 	for i := range d.runners {
 		r := <-d.free // once its job is done
 		if i == 0 {
@@ -264,6 +271,9 @@ func (d *Device) Prepare(op device.Op) (device.Kernel, error) {
 	}
 	if d.runners > 1 && d.inside() {
 		return nil, errors.New("cpu device: a kernel was asked for inside Do of a device with lanes; prepare it before")
+	}
+	if d.tuning != nil && !d.inside() {
+		d.teams.wake(d) // it may be timed
 	}
 	var k *kernel
 	err := d.here(func() error {

@@ -27,7 +27,7 @@ func (d *Device) Lanes(n, threads int) (device.Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	l.teams = d.teams
+	l.teams, l.tuning = d.teams, d.tuning
 	d.teams.join(l)
 	return l, nil
 }

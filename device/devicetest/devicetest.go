@@ -58,6 +58,23 @@ func Run(t *testing.T, dev device.Device, tol Tolerances) {
 	logWorst(t, worst)
 }
 
+// RunKinds runs the cases of some kinds on several devices: on one that computes them in
+// several ways, made to take each.
+func RunKinds(t *testing.T, devs map[string]device.Device, tol Tolerances, kinds ...string) {
+	slow := ref.New()
+	worst := map[string]extreme{}
+	for _, c := range Cases() {
+		if !slices.Contains(kinds, c.Op.Kind()) {
+			continue
+		}
+		want := compute(t, slow, c, nil, 1)
+		for name, dev := range devs {
+			t.Run(c.Op.Kind()+"/"+c.Name+"/"+name, func(t *testing.T) { compare(t, c, compute(t, dev, c, nil, 1), want, tol, worst) })
+		}
+	}
+	logWorst(t, worst)
+}
+
 // extreme is the largest error of a kind as a share of its tolerance.
 type extreme struct {
 	share, err float64

@@ -9,8 +9,8 @@ import (
 	"os"
 	"runtime"
 	"sort"
-	"strings"
 
+	"manvision/internal/processor"
 	"manvision/report"
 )
 
@@ -71,7 +71,7 @@ func OpenRecord(path string, threads int, commit, date string) (*Record, error) 
 	if !errors.Is(err, os.ErrNotExist) {
 		return r, err
 	}
-	return &Record{Machine: processor(), Cores: runtime.NumCPU(), Threads: threads, Commit: commit, Date: date}, nil
+	return &Record{Machine: processor.Name(), Cores: runtime.NumCPU(), Threads: threads, Commit: commit, Date: date}, nil
 }
 
 // Add adds a figure, or puts it in the place of that of its name.
@@ -84,17 +84,6 @@ func (r *Record) Add(f Figure) {
 		}
 	}
 	r.Figures = append(r.Figures, f)
-}
-
-// processor names the processor as the system does, or the architecture.
-func processor() string {
-	text, _ := os.ReadFile("/proc/cpuinfo")
-	for _, line := range strings.Split(string(text), "\n") {
-		if key, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(key) == "model name" {
-			return strings.TrimSpace(value)
-		}
-	}
-	return runtime.GOARCH
 }
 
 // Verdicts of a comparison.

@@ -36,6 +36,7 @@ func newCIFAR(out io.Writer, o *options) *cobra.Command {
 	f.StringVar(&strategy, "strategy", manpp.MANPP.Name, "e2e, or with several blocks dgl, man, manpp, infopro, mlaan or another of the strategies")
 	f.IntVar(&c.Lanes, "lanes", 1, "blocks that run at once, each on its share of the threads")
 	f.IntVar(&c.Batch, "batch", 128, "images a step")
+	o.tunable(cmd)
 	return cmd
 }
 

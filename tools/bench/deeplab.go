@@ -35,6 +35,7 @@ func newDeepLab(out io.Writer, o *options) *cobra.Command {
 	f.BoolVar(&d.Balanced, "balanced", false, "with --blocks 4: cut so that the largest step is smallest")
 	f.IntVar(&d.LocalChannels, "local-channels", 0, "width of the local heads; 0: a quarter of their input's")
 	f.BoolVar(&d.NoAux, "no-aux", false, "leave out the auxiliary head")
+	o.tunable(c)
 	f.BoolVar(&d.Fold, "fold", true, "with --infer: fold batch norms into the convolutions")
 	for _, name := range []string{"batch", "blocks", "balanced", "local-channels", "no-aux"} {
 		c.MarkFlagsMutuallyExclusive("infer", name)

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -40,6 +41,7 @@ type options struct {
 	threads, steps int
 	profile        bool
 	precision      string
+	tune           bool
 }
 
 func newRoot(out io.Writer) *cobra.Command {
@@ -68,6 +70,7 @@ func newResNet(out io.Writer, o *options) *cobra.Command {
 		}}
 	c.Flags().IntVar(&batch, "batch", 8, "images a step")
 	c.Flags().IntVar(&size, "size", 224, "height and width in pixels")
+	o.tunable(c)
 	return c
 }
 
@@ -82,6 +85,7 @@ func newRetinaNet(out io.Writer, o *options) *cobra.Command {
 	c.Flags().IntVar(&step.H, "height", 608, "rows of the canvas")
 	c.Flags().IntVar(&step.W, "width", 800, "columns of the canvas")
 	c.Flags().BoolVar(&step.ClipBlocks, "clip-blocks", false, "clip block by block (optim.clip: block)")
+	o.tunable(c)
 	c.Flags().BoolVar(&step.Recompute, "recompute-convs", false, "compute widening convolutions again (manpp.recompute: convs)")
 	return c
 }
@@ -96,9 +100,29 @@ func (o *options) time(out io.Writer, run func(*cpu.Device) (*bench.Steps, error
 	if err != nil {
 		return err
 	}
+	if err := o.tuned(dev); err != nil {
+		return err
+	}
 	enc := json.NewEncoder(out)
 	enc.SetIndent("", "  ")
 	return enc.Encode(s)
+}
+
+// tunable adds --tune to a command whose convolutions can be timed.
+func (o *options) tunable(c *cobra.Command) {
+	c.Flags().BoolVar(&o.tune, "tune", false, "choose each float32 convolution's algorithm by timing, once; choices are kept in manvision/ of the user's cache folder")
+}
+
+// tuned keeps the choices and says what they are.
+func (o *options) tuned(dev *cpu.Device) error {
+	if !o.tune {
+		return nil
+	}
+	t, err := dev.Tuned()
+	if err == nil {
+		fmt.Fprintln(os.Stderr, t.Text)
+	}
+	return err
 }
 
 // device opens the device, after the precision of all that is timed has been set.
@@ -110,5 +134,11 @@ func (o *options) device() (*cpu.Device, error) {
 	default:
 		return nil, fmt.Errorf("--precision %q: want f32 or bf16", o.precision)
 	}
-	return cpu.New(cpu.Options{Threads: o.threads})
+	dev, err := cpu.New(cpu.Options{Threads: o.threads})
+	if err == nil && o.tune {
+		if err := dev.Tune(nil); err != nil {
+			return nil, errors.Join(err, dev.Close())
+		}
+	}
+	return dev, err
 }

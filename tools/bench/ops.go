@@ -77,6 +77,9 @@ the copy above it arguments that stayed in the caches.`,
 			if err != nil {
 				return err
 			}
+			if err := o.tuned(dev); err != nil {
+				return err
+			}
 			r := s.Report(work, peaks)
 			if trace != "" {
 				var t profile.Trace
@@ -98,6 +101,7 @@ the copy above it arguments that stayed in the caches.`,
 		}}
 	f := c.Flags()
 	f.StringVar(&work, "work", "resnet50", strings.Join(workNames(), ", "))
+	o.tunable(c)
 	f.IntVar(&top, "top", 20, "rows of each table; 0: all")
 	f.StringVar(&trace, "trace", "", "write the last step as a trace for chrome://tracing or Perfetto to this `file`")
 	f.StringVar(&file, "json", "", "write all rows as JSON to `file` (- for standard output)")
