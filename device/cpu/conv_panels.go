@@ -40,9 +40,12 @@ func panelsOf(desc device.Desc) C.dnnl_memory_desc_t {
 	return md
 }
 
-// inPanels tells whether prepared factors of Winograd's filters, width output channels,
-// lie in panels.
-func inPanels(width int) bool { return C.mv_panels_fast() != 0 && width%C.MV_PANEL == 0 }
+// inPanels tells whether prepared factors of Winograd's filters, in x width channels for
+// transforms of kinds kr and kc, lie in panels: those of few tiles and small ones. With
+// many tiles oneDNN's products of matrices are as fast.
+func inPanels(in, width, kr, kc int) bool {
+	return C.mv_panels_fast() != 0 && width%C.MV_PANEL == 0 && (kr*kc < 36 || in*width <= 1<<14)
+}
 
 // hwPanels describes a filter whose taps lie in panels each: [H,W,O/32,I,32].
 func hwPanels(desc device.Desc) C.dnnl_memory_desc_t {

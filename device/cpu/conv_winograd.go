@@ -122,7 +122,7 @@ func (k *kernel) winograd(c device.Conv, dir direction, half halves) error {
 	chunks := (planes*tiles*(in+width)*4 + chunkBytes - 1) / chunkBytes
 	chunk := (tiles + chunks - 1) / chunks
 	plane := func(size int) int64 { return int64(4 * planes * (size + lanes)) }
-	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width, number(half.in), number(half.out), number(f == nil && inPanels(width))}
+	n := []int{c.N, h, w, in, oh, ow, out, c.DH, c.DW, ph, pw, len(rows.starts), len(cols.starts), rows.kind, cols.kind, chunk, number(dir == backwardData), number(c.ReLU), number(c.Sum), width, number(half.in), number(half.out), number(f == nil && inPanels(in, width, rows.kind, cols.kind))}
 	zeros := k.constant(int64(4 * max(in, out)))
 	steps := []place{k.ints(rows.starts), k.ints(cols.starts), zeros}
 	// The plain filter and a chunk's planes are never needed together.

@@ -143,7 +143,7 @@ func (k *kernel) prepareFilter(desc device.Desc, n int, md C.dnnl_memory_desc_t,
 	width := whole(o)
 	plain := k.reserve(int64(4 * 9 * i * width))
 	order := hwio(o, i, 3, 3, width)
-	if inPanels(width) {
+	if inPanels(i, width, f.kr, f.kc) {
 		order = hwPanels(desc)
 	}
 	if err := k.reorder(md, from, order, plain); err != nil {
