@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 
 	"github.com/disintegration/imaging"
+
+	"manvision/internal/atomicfile"
 )
 
 var (
@@ -129,31 +131,13 @@ func SavePNG(path string, img image.Image) error {
 	})
 }
 
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	dir := filepath.Dir(path)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("report: %s: %w", path, err)
+func writeFile(path string, write func(io.Writer) error) error {
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		err = atomicfile.Write(path, write)
 	}
-	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
 	if err != nil {
-		return fmt.Errorf("report: %s: %w", path, err)
+		return fmt.Errorf("report: %w", err)
 	}
-	defer func() {
-		if err != nil {
-			os.Remove(tmp.Name())
-			err = fmt.Errorf("report: %s: %w", path, err)
-		}
-	}()
-	if err = write(tmp); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err = tmp.Chmod(0o644); err != nil {
-		tmp.Close()
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return nil
 }

@@ -3,13 +3,13 @@ package coco
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"math"
-	"os"
-	"path/filepath"
 	"strconv"
 	"unicode/utf8"
 
 	"manvision/data/coco/mask"
+	"manvision/internal/atomicfile"
 )
 
 // WriteInstances writes an instances file. It replaces path in one step when
@@ -116,36 +116,15 @@ type writer struct {
 	err   error
 }
 
-func writeFile(path string, fill func(*writer)) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	defer func() {
-		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
+func writeFile(path string, fill func(*writer)) error {
+	return atomicfile.Save(path, func(f io.Writer) error {
+		w := &writer{out: bufio.NewWriterSize(f, 1<<18)}
+		fill(w)
+		if w.err != nil {
+			return w.err
 		}
-	}()
-	w := &writer{out: bufio.NewWriterSize(f, 1<<18)}
-	fill(w)
-	if w.err != nil {
-		return w.err
-	}
-	if err := w.out.Flush(); err != nil {
-		return err
-	}
-	if err := f.Chmod(0o644); err != nil {
-		return err
-	}
-	if err := f.Sync(); err != nil {
-		return err
-	}
-	if err := f.Close(); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+		return w.out.Flush()
+	})
 }
 
 func (w *writer) raw(t string) { w.out.WriteString(t) }

@@ -1,7 +1,6 @@
 package labelmap
 
 import (
-	"bufio"
 	"bytes"
 	"encoding/binary"
 	"errors"
@@ -11,7 +10,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"manvision/internal/atomicfile"
 )
 
 // Header is what a PNG file says of itself before its pixels.
@@ -193,33 +193,13 @@ func (d *decoder) unusual8(path string, h Header, dst []uint8) ([]uint8, error) 
 
 // WritePNG writes values, row by row, as an 8-bit grey PNG in one step: a failure
 // leaves what was there. It panics if v is not w x h long.
-func WritePNG(path string, v []uint8, w, h int) (err error) {
+func WritePNG(path string, v []uint8, w, h int) error {
 	if w < 1 || h < 1 || len(v) != w*h {
 		panic(fmt.Sprintf("labelmap: %d values for %dx%d pixels", len(v), w, h))
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	b := bufio.NewWriterSize(f, 1<<16)
-	err = png.Encode(b, &image.Gray{Pix: v, Stride: w, Rect: image.Rect(0, 0, w, h)})
-	if err == nil {
-		err = b.Flush()
-	}
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
+	return atomicfile.Write(path, func(f io.Writer) error {
+		return png.Encode(f, &image.Gray{Pix: v, Stride: w, Rect: image.Rect(0, 0, w, h)})
+	})
 }
 
 func resize(dst []uint8, n int) []uint8 {

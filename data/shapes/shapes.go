@@ -12,12 +12,15 @@ import (
 	"fmt"
 	"image/jpeg"
 	"image/png"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
 	"sync"
+
+	"manvision/internal/atomicfile"
 )
 
 // Options describe a data set. Equal options give equal bytes.
@@ -296,17 +299,9 @@ func writeImage(path string, s *scene, lossless bool) error {
 }
 
 func writeJSON(path string, v any) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	err := atomicfile.Save(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(v) })
 	if err != nil {
 		return fmt.Errorf("shapes: %w", err)
-	}
-	defer os.Remove(f.Name())
-	err = errors.Join(json.NewEncoder(f).Encode(v), f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		return fmt.Errorf("shapes: writing %s: %w", path, err)
 	}
 	return nil
 }

@@ -10,12 +10,13 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"manvision/internal/atomicfile"
 )
 
 // Exit codes of every command.
@@ -119,36 +120,10 @@ func WriteJSON(path string, out io.Writer, v any) error {
 
 // ReplaceFile writes a file in one step: a failure leaves the old one.
 func ReplaceFile(path string, b []byte) error {
-	return ReplaceWith(path, func(w io.Writer) error {
+	return atomicfile.Save(path, func(w io.Writer) error {
 		_, err := w.Write(b)
 		return err
 	})
-}
-
-// ReplaceWith is ReplaceFile of what write writes.
-func ReplaceWith(path string, write func(w io.Writer) error) error {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	err = write(f)
-	if err == nil {
-		err = f.Chmod(0o644)
-	}
-	if err == nil {
-		err = f.Sync()
-	}
-	if e := f.Close(); err == nil {
-		err = e
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
-		return fmt.Errorf("write %s: %w", path, err)
-	}
-	return nil
 }
 
 // Quote joins arguments into a line that a shell splits into the same arguments.

@@ -11,6 +11,7 @@ import (
 
 	"manvision/arch"
 	"manvision/device"
+	"manvision/internal/atomicfile"
 	"manvision/internal/cli"
 	"manvision/onnx"
 	"manvision/report"
@@ -33,7 +34,7 @@ func run(ctx context.Context, o *options) error {
 		return cli.Input(err)
 	}
 	defer free()
-	err = cli.ReplaceWith(o.out, func(w io.Writer) error {
+	err = atomicfile.Save(o.out, func(w io.Writer) error {
 		_, err := f.WriteTo(&interruptible{ctx, w})
 		return err
 	})
