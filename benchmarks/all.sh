@@ -75,7 +75,7 @@ if test -d "$COCO"; then
 	find "$COCO" -name '*.jpg' | sort | head -n 8 | while IFS= read -r f; do cp "$f" "$work/images"; done
 	test -z "$torches" || "${torches%%,*}" benchmarks/retinanet_infer.py --save "$work/retinanet.pth" >/dev/null
 	test ! -e "$work/retinanet.pth" || pair 'RetinaNet R50 inference, file to boxes, short side 800, s an image' 0.65 \
-		"bin/bench detect $work/images --checkpoint $work/retinanet.pth" "$p/retinanet_infer.py $work/images --checkpoint $work/retinanet.pth --threads $threads" 'nchw|nhwc'
+		"bin/bench detect $work/images --checkpoint $work/retinanet.pth" "$p/retinanet_infer.py $work/images --checkpoint $work/retinanet.pth --threads $threads --layouts nhwc --steps 3" nhwc
 	for workers in 1 4; do
 		pair "loading COCO images, $workers workers, images/s" 3 "bin/bench load $COCO --workers $workers" \
 			"$p/load_peer.py $COCO --workers $workers --path pil" runs --more --ours-key images_per_second
