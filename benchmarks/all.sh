@@ -22,7 +22,7 @@ cd "$(dirname "$0")/.."
 threads=${OMP_NUM_THREADS:-$(nproc)}
 commit=$(git describe --always --dirty=+ 2>/dev/null || true)
 work=runs/bench
-mkdir -p "$work" "$(dirname "$BENCH")"
+mkdir -p "$work/coco" "$(dirname "$BENCH")"
 rm -f "$BENCH"
 
 missing() { echo "peer left out: $*" >&2; }
