@@ -80,13 +80,8 @@ func TestPanels(t *testing.T) {
 		}
 		want, got := preparedResult(t, one, c)
 		_, again := preparedResult(t, three, c)
-		var worst, most float64
-		for j, v := range want {
-			worst = max(worst, abs(float64(v)-float64(got[j])))
-			most = max(most, abs(float64(v)))
-		}
-		if worst > 3e-6*most || most == 0 {
-			t.Errorf("%s, bias %v, relu %v, sum %v: relative error %.1e", name(c), c.Bias, c.ReLU, c.Sum, worst/most)
+		if e := relativeError(want, got); !(e <= 3e-6) {
+			t.Errorf("%s, bias %v, relu %v, sum %v: relative error %.1e", name(c), c.Bias, c.ReLU, c.Sum, e)
 		}
 		if !slices.Equal(got, again) {
 			t.Errorf("%s: three threads give other bits than one", name(c))
@@ -108,13 +103,8 @@ func TestWinogradPanels(t *testing.T) {
 		}
 		want, got := preparedResult(t, one, c)
 		_, again := preparedResult(t, three, c)
-		var worst, most float64
-		for j, v := range want {
-			worst = max(worst, abs(float64(v)-float64(got[j])))
-			most = max(most, abs(float64(v)))
-		}
-		if worst > 1e-5*most || most == 0 {
-			t.Errorf("%s: relative error %.1e", name(c), worst/most)
+		if e := relativeError(want, got); !(e <= 1e-5) {
+			t.Errorf("%s: relative error %.1e", name(c), e)
 		}
 		if !slices.Equal(got, again) {
 			t.Errorf("%s: three threads give other bits than one", name(c))

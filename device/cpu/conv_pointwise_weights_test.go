@@ -29,13 +29,8 @@ func TestPointwiseWeights(t *testing.T) {
 			})
 			got := results(t, d, op, func(k *kernel) error { return k.pointwiseWeights(c) })
 			for j := range want {
-				var worst, most float64
-				for i, v := range want[j] {
-					worst = max(worst, abs(float64(v)-float64(got[j][i])))
-					most = max(most, abs(float64(v)))
-				}
-				if worst > 1e-5*most || most == 0 {
-					t.Errorf("%s, %d threads, output %d: relative error %.1e", name(c), threads, j, worst/most)
+				if e := relativeError(want[j], got[j]); !(e <= 1e-5) {
+					t.Errorf("%s, %d threads, output %d: relative error %.1e", name(c), threads, j, e)
 				}
 			}
 		}

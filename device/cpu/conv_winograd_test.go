@@ -63,13 +63,8 @@ func TestWinogradAgainstDirect(t *testing.T) {
 			})
 			got := results(t, d, op, func(k *kernel) error { return k.winograd(c, dir, halves{}) })
 			for j := range want {
-				var worst, most float64
-				for i, v := range want[j] {
-					worst = max(worst, abs(float64(v)-float64(got[j][i])))
-					most = max(most, abs(float64(v)))
-				}
-				if worst > 1e-5*most || most == 0 {
-					t.Errorf("%s dilation %dx%d, kinds %d and %d, direction %d, output %d: relative error %.1e", name(c), s.dh, s.dw, rows.kind, cols.kind, dir, j, worst/most)
+				if e := relativeError(want[j], got[j]); !(e <= 1e-5) {
+					t.Errorf("%s dilation %dx%d, kinds %d and %d, direction %d, output %d: relative error %.1e", name(c), s.dh, s.dw, rows.kind, cols.kind, dir, j, e)
 				}
 			}
 		}

@@ -162,6 +162,17 @@ func TestLargeAllocation(t *testing.T) {
 
 func abs(x float64) float64 { return max(x, -x) }
 
+// relativeError is the greatest difference as a share of the greatest number wanted; NaN
+// where that is 0.
+func relativeError(want, got []float32) float64 {
+	var worst, most float64
+	for i, v := range want {
+		worst = max(worst, abs(float64(v)-float64(got[i])))
+		most = max(most, abs(float64(v)))
+	}
+	return worst / most
+}
+
 // Preparing all of ResNet-50's training convolutions must stay well within a
 // second; equal ones share a primitive.
 func TestPrepareTime(t *testing.T) {
