@@ -1,5 +1,5 @@
 // Package device is the floor that everything computes on. An operation is a
-// small descriptor (kind, shapes, strides: see ops.go); a Device turns a
+// small descriptor (kind, shapes, strides: see conv.go, norm.go, pool.go, ops.go); a Device turns a
 // descriptor into a prepared Kernel. Nothing above this package may assume that
 // a device's memory is host memory: data goes in and out by Upload and Download.
 //
