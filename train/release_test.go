@@ -70,8 +70,11 @@ func releaseOutputs(t *testing.T) map[string]json.RawMessage {
 }
 
 // formulaImages is the input of the goldens in NHWC.
-func formulaImages(n, h, w int) []float32 {
-	u := golden.U32("input", torchfile.Seed, n*3*h*w)
+func formulaImages(n, h, w int) []float32 { return nhwc("input", torchfile.Seed, n, h, w) }
+
+// nhwc is the stream of a name, images in NCHW, in NHWC.
+func nhwc(name string, seed uint64, n, h, w int) []float32 {
+	u := golden.U32(name, seed, n*3*h*w)
 	out := make([]float32, len(u))
 	for i := range n {
 		for k := range 3 {
