@@ -103,7 +103,7 @@ docs: build
 BENCH := runs/bench.json
 bench: build
 	@BENCH=$(BENCH) benchmarks/all.sh
-	@$(GO) test -run '^$$' -bench . -count 3 ./exec ./device/cpu > runs/gobench.txt || { cat runs/gobench.txt; exit 1; }
+	@$(GO) test -run '^$$' -bench . -benchtime 0.2s -count 3 -timeout 60m ./exec ./device/cpu > runs/gobench.txt || { cat runs/gobench.txt; exit 1; }
 	@bin/bench gobench --record $(BENCH) < runs/gobench.txt
 	@echo; echo "figures: $(BENCH)"
 

@@ -99,8 +99,9 @@ func TestRunAllocatesNothing(t *testing.T) {
 // BenchmarkRun is a steady-state training step of a narrow ResNet-18, and exec's
 // own share of it.
 func BenchmarkRun(b *testing.B) {
-	run := func(dev device.Device, err error) func(b *testing.B) {
+	run := func(open func() (device.Device, error)) func(b *testing.B) {
 		return func(b *testing.B) {
+			dev, err := open()
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -114,7 +115,6 @@ func BenchmarkRun(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(p.Steps()), "ns/step")
 		}
 	}
-	b.Run("exec", run(idle{ref.NewThreads(1)}, nil))
-	dev, err := cpu.New(cpu.Options{Threads: 2})
-	b.Run("cpu", run(dev, err))
+	b.Run("exec", run(func() (device.Device, error) { return idle{ref.NewThreads(1)}, nil }))
+	b.Run("cpu", run(func() (device.Device, error) { return cpu.New(cpu.Options{Threads: 2}) }))
 }
