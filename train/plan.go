@@ -113,7 +113,7 @@ type PlanOf struct {
 
 // Plan plans a training step of the recipe for a number of classes and images of
 // n x h x w, and the same trained end to end. Nothing is allocated and no data is
-// read.
+// read, but with tune algorithms are timed.
 func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryPlan, error) {
 	if classes < 1 || n < 1 || h < 32 || w < 32 || h%32 != 0 || w%32 != 0 {
 		return nil, fmt.Errorf("plan of %d classes, %d images of %dx%d: need at least one of each and sides in multiples of 32", classes, n, h, w)
@@ -129,14 +129,30 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 		return nil, err
 	}
 	p.Ratio = float64(p.Recipe.Total) / float64(p.EndToEnd.Total)
-	if cfg.MANPP.Concurrency != config.Auto {
-		return p, nil
+	if cfg.MANPP.Concurrency == config.Auto {
+		if err := p.atOnce(cfg, dev); err != nil {
+			return nil, err
+		}
 	}
-	numbers, why := atOnce(cfg, dev, len(p.Recipe.Memory.Blocks))
-	for _, k := range numbers[1:] {
-		o, _, err := planOf(cfg.WithConcurrency(k, ""), dev, classes, n, h, w)
+	if cfg.Tune { // what has been timed is there for the run
+		all, err := dev.(device.Tuner).Tuned() // see tune
 		if err != nil {
 			return nil, err
+		}
+		p.note(all.Text)
+	}
+	return p, nil
+}
+
+func (p *MemoryPlan) note(text string) { p.Note = strings.TrimPrefix(p.Note+"\n"+text, "\n") }
+
+// atOnce adds the plans of the numbers of blocks at once that a run chooses from.
+func (p *MemoryPlan) atOnce(cfg *config.Config, dev device.Device) error {
+	numbers, why := atOnce(cfg, dev, len(p.Recipe.Memory.Blocks))
+	for _, k := range numbers[1:] {
+		o, _, err := planOf(cfg.WithConcurrency(k, ""), dev, p.Classes, p.Input[0], p.Input[1], p.Input[2])
+		if err != nil {
+			return err
 		}
 		p.AtOnce = append(p.AtOnce, o)
 	}
@@ -145,8 +161,8 @@ func Plan(cfg *config.Config, dev device.Device, classes, n, h, w int) (*MemoryP
 	} else {
 		why = "one block at a time: " + why
 	}
-	p.Note = strings.TrimPrefix(p.Note+"\nmanpp.concurrency auto: "+why, "\n")
-	return p, nil
+	p.note("manpp.concurrency auto: " + why)
+	return nil
 }
 
 func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf, string, error) {

@@ -124,6 +124,31 @@ func TestTuning(t *testing.T) {
 	}
 }
 
+// A plan keeps what it has timed in the user's file, for the next and for the run.
+func TestTuningPlan(t *testing.T) {
+	t.Setenv("XDG_CACHE_HOME", t.TempDir())
+	root := t.TempDir()
+	plan := func() *MemoryPlan {
+		dev, err := openCPU(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		p, err := Plan(recipe(t, root, filepath.Join(root, "run"), "tune=true"), dev, 3, 2, 64, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	first, second := plan(), plan()
+	if strings.Contains(first.Note, "tuning: 0 shapes timed") || !strings.Contains(first.Note, " shapes timed in ") {
+		t.Error(first.Note)
+	}
+	if !strings.Contains(second.Note, "tuning: 0 shapes timed") || first.Recipe.Total != second.Recipe.Total {
+		t.Errorf("%s: %d bytes, at first %d", second.Note, second.Recipe.Total, first.Recipe.Total)
+	}
+}
+
 // A device that knows one way only says so.
 func TestTuningRefused(t *testing.T) {
 	root := t.TempDir()
