@@ -113,6 +113,8 @@ func pardon(cfg *config.Config, found []data.Finding) []data.Finding {
 type ModelCheck struct {
 	Input  [3]int       // images, height, width of the largest step
 	Memory manpp.Memory // of it
+	// Evaluation is what evaluations between steps add, as in PlanOf.
+	Evaluation int64
 	// AtOnce is the memory with as many blocks at once as manpp.concurrency auto may choose,
 	// nil where that is one or the recipe has a number.
 	AtOnce *manpp.Memory
@@ -151,15 +153,9 @@ func CheckModel(cfg *config.Config, dev device.Device, classes Classes) (*ModelC
 	if err != nil {
 		return nil, err
 	}
-	tr, err := NewTrainer(m, max(1, cfg.Train.Steps, cfg.Schedule.WarmupSteps+1))
-	if err != nil {
-		return nil, err
-	}
-	defer tr.Close()
 	c := &ModelCheck{}
 	c.Input[0], c.Input[1], c.Input[2] = PlanSize(cfg)
-	s, err := tr.Steps(c.Input[0], c.Input[1], c.Input[2])
-	if err != nil {
+	if c.Memory, c.Evaluation, err = foresee(m, c.Input[0], c.Input[1], c.Input[2]); err != nil {
 		return nil, fmt.Errorf("a step of %d images of %dx%d: %w", c.Input[0], c.Input[1], c.Input[2], err)
 	}
 	net := m.Net()
@@ -170,7 +166,7 @@ func CheckModel(cfg *config.Config, dev device.Device, classes Classes) (*ModelC
 		}
 		c.AtOnce = &p.Memory
 	}
-	c.Memory, c.Blocks, c.Local = tr.Memory(s), net.Model.Blocks(), net.Model.Strategy.Local
+	c.Blocks, c.Local = net.Model.Blocks(), net.Model.Strategy.Local
 	c.Checkpoint = c.Memory.Parameters + c.Memory.State
 	if cfg.Train.WeightEMA > 0 {
 		c.Checkpoint += c.Memory.Parameters

@@ -68,6 +68,9 @@ func (p *ClassificationPredictor) Warm(val Split) error {
 	return p.compile(n, h, w)
 }
 
+// Foresee implements Predictor.
+func (p *ClassificationPredictor) Foresee(n, h, w int) error { return p.compile(n, h, w) }
+
 // Batch returns the logits of a batch's samples, [samples,classes], valid until the
 // next call.
 func (p *ClassificationPredictor) Batch(b *data.Batch) ([]float32, error) {

@@ -45,7 +45,8 @@ func NewClassifier(cfg *config.Config, dev device.Device, classes *ClassNames) (
 	}
 	n.Head = "linear classifier"
 	n.Details = []string{"normalize=" + how.name}
-	return &Classifier{Network: n, Classification: net, Labels: classes}, nil
+	d := &Classifier{Network: n, Classification: net, Labels: classes}
+	return d, limited(d, net.NewHeads)
 }
 
 // newBackbone makes a recipe's backbone.

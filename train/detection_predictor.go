@@ -143,6 +143,11 @@ func (p *DetectionPredictor) Warm(val Split) error {
 	if val != nil {
 		n = p.d.Config.Eval.Batch
 	}
+	return p.Foresee(n, h, w)
+}
+
+// Foresee implements Predictor.
+func (p *DetectionPredictor) Foresee(n, h, w int) error {
 	_, err := p.Program(n, h, w)
 	return err
 }

@@ -46,9 +46,8 @@ func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detec
 	if cfg.MANPP.Quirks == "released" {
 		net.Quirks = detection.ReleasedQuirks
 	}
-	n, err := newNetwork(cfg, dev, body, detection.BodyPrefix, categories{ids}, func(_ *manpp.Model, n, h, w int) (manpp.Heads, error) {
-		return net.NewHeads(dev, n, h, w)
-	})
+	heads := func(_ *manpp.Model, n, h, w int) (manpp.Heads, error) { return net.NewHeads(dev, n, h, w) }
+	n, err := newNetwork(cfg, dev, body, detection.BodyPrefix, categories{ids}, heads)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +57,8 @@ func NewDetector(cfg *config.Config, dev device.Device, ids *coco.IDMap) (*Detec
 		"anchors=" + strings.ReplaceAll(fmt.Sprint(net.Anchors.Sizes, net.Anchors.Ratios, net.Anchors.Scales), " ", ","),
 		fmt.Sprintf("rectified_p6=%v", net.Quirks.RectifiedP6),
 	}
-	return &Detector{Network: n, RetinaNet: net, IDs: ids}, nil
+	d := &Detector{Network: n, RetinaNet: net, IDs: ids}
+	return d, limited(d, heads)
 }
 
 // NewHeads implements Model.

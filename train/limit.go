@@ -4,67 +4,61 @@ import (
 	"fmt"
 	"math"
 
+	"manvision/config"
 	"manvision/manpp"
 	"manvision/nn"
-	"manvision/optim"
 	"manvision/report/progress"
 )
 
-// within cuts the model into as few blocks as let a training step's plan fit into
-// limit bytes, balanced by manpp.Balance; one block, which is end-to-end training, is
-// tried first. It notes what it chose. Evaluation is not part of that plan.
-func (n *Network) within(limit int64, heads headsOf) error {
-	images, h, w := PlanSize(n.Config)
+// limited cuts a model whose recipe has a limit of memory into as few blocks as let the
+// plan of a training step and of evaluations fit into it, balanced by manpp.Balance; one
+// block, which is end-to-end training, is tried first. It notes what it chose.
+func limited(m Model, heads headsOf) error {
+	n := m.Net()
+	model, store := n.Model, n.Store
+	if !model.Strategy.Local || n.Config.MANPP.MemoryLimit == "" {
+		return nil
+	}
+	limit, err := config.ParseBytes(n.Config.MANPP.MemoryLimit)
+	if err != nil {
+		return err
+	}
 	hyper, err := n.Config.Hyper()
 	if err != nil {
 		return err
 	}
+	defer func() { n.Model, n.Store = model, store }()
+	images, h, w := PlanSize(n.Config)
 	least, leastK := int64(math.MaxInt64), 0
-	for k := 1; k < len(n.Model.Backbone.Units); k++ {
-		m := *n.Model
-		m.Strategy, m.Partition = manpp.E2E, nil
+	for k := 1; k < len(model.Backbone.Units); k++ {
+		// Each is planned with variables of its own.
+		t := *model
+		t.Store = nn.NewStore(store.Device(), 0)
+		t.Store.Activations, t.Store.Fold = store.Activations, store.Fold
+		t.Strategy, t.Partition = manpp.E2E, nil
 		if k > 1 {
-			m.Strategy = n.Model.Strategy
-			if m.Partition, err = manpp.Balance(&m, hyper, heads, images, h, w, k); err != nil {
+			t.Strategy = model.Strategy
+			if t.Partition, err = manpp.Balance(&t, hyper, heads, images, h, w, k); err != nil {
 				return err
 			}
 		}
-		total, err := stepBytes(&m, hyper, heads, images, h, w)
+		n.Model, n.Store = &t, t.Store
+		step, evaluation, err := foresee(m, images, h, w)
 		if err != nil {
 			return err
 		}
+		total := step.Total() + evaluation
 		if total <= limit {
-			n.Model.Strategy, n.Model.Partition = m.Strategy, m.Partition
+			model.Strategy, model.Partition = t.Strategy, t.Partition
 			if n.Note != "" {
 				n.Note += "\n"
 			}
-			n.Note += fmt.Sprintf("manpp.memory_limit %s: K=%d is the smallest number of blocks that fits (%s planned)", progress.Bytes(limit), k, progress.Bytes(total))
-			return nil
+			n.Note += fmt.Sprintf("manpp.memory_limit %s: K=%d is the smallest number of blocks that fits (%s planned, evaluation included)", progress.Bytes(limit), k, progress.Bytes(total))
+			return model.Check()
 		}
 		if total < least {
 			least, leastK = total, k
 		}
 	}
-	return fmt.Errorf("manpp.memory_limit: no number of blocks fits into %s; the least is %s with K=%d; use a smaller train.batch, with train.accumulate for the rest of it, smaller images, manpp.recompute=convs or precision=bf16", progress.Bytes(limit), progress.Bytes(least), leastK)
-}
-
-// stepBytes plans a training step of m with variables of its own.
-func stepBytes(m *manpp.Model, hyper optim.Hyper, heads headsOf, n, h, w int) (int64, error) {
-	t := *m
-	t.Store = nn.NewStore(m.Store.Device(), 0)
-	t.Store.Activations = m.Store.Activations
-	opt, err := manpp.NewOptimizer(t.Store, hyper, optim.Rules{}, optim.Schedule{Base: 1})
-	if err != nil {
-		return 0, err
-	}
-	tr, err := manpp.NewTrainer(&t, opt, func(n, h, w int) (manpp.Heads, error) { return heads(&t, n, h, w) })
-	if err != nil {
-		return 0, err
-	}
-	defer tr.Close()
-	s, err := tr.Steps(n, h, w)
-	if err != nil {
-		return 0, err
-	}
-	return tr.Memory(s).Total(), nil
+	return fmt.Errorf("manpp.memory_limit: no number of blocks fits into %s; the least is %s with K=%d; use a smaller train.batch, with train.accumulate for the rest of it, smaller images, a smaller eval.batch, manpp.recompute=convs or precision=bf16", progress.Bytes(limit), progress.Bytes(least), leastK)
 }

@@ -25,7 +25,10 @@ func TestMemoryLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		totals[k], totals[1] = p.Recipe.Total, p.EndToEnd.Total
+		totals[k], totals[1] = p.Recipe.Total+p.Recipe.Evaluation, p.EndToEnd.Total+p.EndToEnd.Evaluation
+		if p.Recipe.Evaluation <= 0 {
+			t.Errorf("evaluation adds %d bytes", p.Recipe.Evaluation)
+		}
 	}
 	if !(totals[3] < totals[2] && totals[2] < totals[1]) {
 		t.Fatalf("totals %v", totals)
@@ -35,7 +38,7 @@ func TestMemoryLimit(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if p.Recipe.Total != total || len(p.Recipe.Cuts) != k-1 || !strings.Contains(p.Note, "K="+string(rune('0'+k))+" is the smallest") {
+		if p.Recipe.Total+p.Recipe.Evaluation != total || len(p.Recipe.Cuts) != k-1 || !strings.Contains(p.Note, "K="+string(rune('0'+k))+" is the smallest") {
 			t.Errorf("limit %d: %d in %v, %s", total, p.Recipe.Total, p.Recipe.Cuts, p.Note)
 		}
 	}

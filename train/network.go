@@ -33,7 +33,8 @@ type Network struct {
 type headsOf func(m *manpp.Model, n, h, w int) (manpp.Heads, error)
 
 // newNetwork cuts a backbone as the recipe says. prefix is put before the names of
-// its parameters. No memory is allocated yet.
+// its parameters. No memory is allocated yet. With a limit of memory the cuts are left to
+// limited.
 func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, prefix string, classes Classes, heads headsOf) (*Network, error) {
 	strategy, err := manpp.ParseStrategy(cfg.MANPP.Strategy)
 	if err != nil {
@@ -66,16 +67,10 @@ func newNetwork(cfg *config.Config, dev device.Device, body *backbone.Backbone, 
 			n.Note = "precision bf16: convolutions multiply " + arithmetic
 		}
 	}
-	switch {
-	case strategy.Local && cfg.MANPP.MemoryLimit != "":
-		limit, err := config.ParseBytes(cfg.MANPP.MemoryLimit)
-		if err == nil {
-			err = n.within(limit, heads)
-		}
-		if err != nil {
-			return nil, err
-		}
-	case strategy.Local:
+	if strategy.Local && cfg.MANPP.MemoryLimit != "" {
+		return n, nil // see limited
+	}
+	if strategy.Local {
 		if model.Partition, err = n.partition(heads); err != nil {
 			return nil, err
 		}

@@ -108,7 +108,11 @@ type PlanOf struct {
 	InferenceParameters int          `json:"inference_parameters"`
 	TrainingParameters  int          `json:"training_parameters"`
 	Memory              manpp.Memory `json:"memory"`
-	Total               int64        `json:"total"`
+	Total               int64        `json:"total"` // of a training step
+	// Evaluation is what evaluations between steps add to it: filters with their norms
+	// folded in, and working memory where a batch of eval.batch needs more. Segmentation's
+	// pictures count as those of training.
+	Evaluation int64 `json:"evaluation"`
 }
 
 // Plan plans a training step of the recipe for a number of classes and images of
@@ -174,19 +178,36 @@ func planOf(cfg *config.Config, dev device.Device, classes, n, h, w int) (PlanOf
 	if err != nil {
 		return PlanOf{}, "", err
 	}
+	d := m.Net()
+	o := PlanOf{Strategy: d.Model.Strategy.Name, Cuts: d.Cuts()}
+	if o.Memory, o.Evaluation, err = foresee(m, n, h, w); err != nil {
+		return PlanOf{}, "", err
+	}
+	o.InferenceParameters, o.TrainingParameters = d.Parameters()
+	o.Total = o.Memory.Total()
+	return o, d.Note, nil
+}
+
+// foresee plans a training step on n images of h x w, and what evaluations between steps
+// add to it.
+func foresee(m Model, n, h, w int) (step manpp.Memory, evaluation int64, err error) {
+	cfg := m.Net().Config
 	// The length of a run in epochs depends on the data; no plan depends on it.
 	tr, err := NewTrainer(m, max(1, cfg.Train.Steps, cfg.Schedule.WarmupSteps+1))
 	if err != nil {
-		return PlanOf{}, "", err
+		return step, 0, err
 	}
 	defer tr.Close()
 	s, err := tr.Steps(n, h, w)
 	if err != nil {
-		return PlanOf{}, "", err
+		return step, 0, err
 	}
-	d := m.Net()
-	o := PlanOf{Strategy: d.Model.Strategy.Name, Cuts: d.Cuts(), Memory: tr.Memory(s)}
-	o.InferenceParameters, o.TrainingParameters = d.Parameters()
-	o.Total = o.Memory.Total()
-	return o, d.Note, nil
+	step = tr.Memory(s)
+	p, err := m.NewPredictor(tr.Boundary(), tr.Arena())
+	if err != nil {
+		return step, 0, err
+	}
+	defer p.Close()
+	err = p.Foresee(cfg.Eval.Batch, h, w)
+	return step, tr.Memory(s).Total() - step.Total(), err
 }

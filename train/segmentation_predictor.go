@@ -77,6 +77,12 @@ func (p *SegmentationPredictor) Warm(val Split) error {
 			}
 		}
 	}
+	return p.Foresee(1, h, w)
+}
+
+// Foresee implements Predictor; eval.segmentation says how many parts of a picture are
+// looked at together.
+func (p *SegmentationPredictor) Foresee(_, h, w int) error {
 	if _, err := p.view.Plan(w, h); err != nil {
 		return fmt.Errorf("evaluation of an image of %dx%d: %w", w, h, err)
 	}

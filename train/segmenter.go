@@ -53,7 +53,8 @@ func NewSegmenter(cfg *config.Config, dev device.Device, classes *LabelClasses) 
 		n.Head += fmt.Sprintf(" with %d channels", m.ASPPChannels)
 		n.Details = append(n.Details, fmt.Sprintf("aspp_channels=%d", m.ASPPChannels), "aspp_rates="+strings.ReplaceAll(fmt.Sprint(m.ASPPRates), " ", ","))
 	}
-	return &Segmenter{Network: n, Segmentation: net, Labels: classes}, nil
+	d := &Segmenter{Network: n, Segmentation: net, Labels: classes}
+	return d, limited(d, net.NewHeads)
 }
 
 // NewHeads implements Model.

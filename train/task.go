@@ -82,6 +82,9 @@ type Predictor interface {
 	// shows before any work: for the images of val, or for one image of the training
 	// size where val is nil. It also makes all variables known.
 	Warm(val Split) error
+	// Foresee compiles the program for n images of h x w at a time, as far as the recipe's
+	// eval section lets so many and so large ones be one input.
+	Foresee(n, h, w int) error
 	// Score predicts every image of val and compares. done, if not nil, is told the
 	// images done.
 	Score(ctx context.Context, val Split, done func(done, total int)) (*Summary, error)

@@ -317,12 +317,12 @@ func (c *checker) memory(m *train.ModelCheck) {
 	if m.AtOnce != nil {
 		c.add("memory", finding.Note, "nothing to do; manpp.concurrency=1 keeps to one", "manpp.concurrency is auto: up to %d blocks at once, planned with %s; the run leaves out what does not fit", m.AtOnce.Lanes, progress.Bytes(m.AtOnce.Total()))
 	}
-	need := m.Memory.Total() + m.Prefetch
+	need := m.Memory.Total() + m.Evaluation + m.Prefetch
 	if cfg.Train.WeightEMA > 0 {
 		need += 3 * m.Memory.Parameters
 	}
-	what := fmt.Sprintf("a training step of %d images of %dx%d is planned with %s, decoded images with up to %s",
-		m.Input[0], m.Input[1], m.Input[2], progress.Bytes(m.Memory.Total()), progress.Bytes(m.Prefetch))
+	what := fmt.Sprintf("a training step of %d images of %dx%d is planned with %s, evaluations with %s more, decoded images with up to %s",
+		m.Input[0], m.Input[1], m.Input[2], progress.Bytes(m.Memory.Total()), progress.Bytes(m.Evaluation), progress.Bytes(m.Prefetch))
 	if free == 0 {
 		c.add("memory", finding.Note, "", "%s", what)
 		return
@@ -341,7 +341,7 @@ func (c *checker) memory(m *train.ModelCheck) {
 	case need > free:
 		c.add("memory", finding.Error, fix, "%s, but %s are free: the run would be killed or swap", what, progress.Bytes(free))
 	case need > free/10*8:
-		c.add("memory", finding.Warning, fix, "%s; %s are free: evaluation and the rest of the program may not find room", what, progress.Bytes(free))
+		c.add("memory", finding.Warning, fix, "%s; %s are free: the rest of the program may not find room", what, progress.Bytes(free))
 	default:
 		c.add("memory", finding.Note, "nothing to do", "%s; %s are free", what, progress.Bytes(free))
 	}

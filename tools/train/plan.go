@@ -106,6 +106,7 @@ func writePlan(out io.Writer, terminal bool, p *train.MemoryPlan) error {
 	bytes("optimizer state", func(w train.PlanOf) int64 { return w.Memory.State })
 	bytes("gradients kept", func(w train.PlanOf) int64 { return w.Memory.Gradients })
 	bytes("total", func(w train.PlanOf) int64 { return w.Total })
+	bytes("with evaluation", func(w train.PlanOf) int64 { return w.Total + w.Evaluation })
 	row("ratio", "1", func(w train.PlanOf) string { return fmt.Sprintf("%.3f", float64(w.Total)/float64(e.Total)) })
 	if err := t.Write(out, terminal); err != nil {
 		return err
