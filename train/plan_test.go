@@ -109,3 +109,31 @@ func TestBalancedPartition(t *testing.T) {
 		t.Errorf("planning allocated %d bytes", peak)
 	}
 }
+
+// The plan without data, evaluation included, is that of the run, which allocates as much.
+func TestPlanIsTheRuns(t *testing.T) {
+	root := t.TempDir()
+	for _, sets := range [][]string{nil, {"eval.batch=32"}, {"manpp.strategy=e2e", "precision=bf16"}} {
+		cfg := recipe(t, root, filepath.Join(root, strconv.Itoa(len(sets))), append(sets, "train.steps=2", "schedule.warmup_steps=0")...)
+		dev, err := openCPU(2)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer dev.Close()
+		n, h, w := PlanSize(cfg)
+		p, err := Plan(cfg, dev, 6, n, h, w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := Run(context.Background(), cfg, Options{Open: openCPU})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if plan := p.Recipe.Total + p.Recipe.Evaluation; r.Memory.Planned != plan {
+			t.Errorf("%v: the run plans %d bytes, the plan has %d", sets, r.Memory.Planned, plan)
+		}
+		if p.Recipe.Evaluation <= 0 || float64(r.Memory.Allocated) > 1.05*float64(r.Memory.Planned) {
+			t.Errorf("%v: evaluation adds %d bytes; %d of %d allocated", sets, p.Recipe.Evaluation, r.Memory.Allocated, r.Memory.Planned)
+		}
+	}
+}
