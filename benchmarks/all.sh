@@ -1,7 +1,7 @@
 #!/bin/sh
 # Times everything of BENCHMARKS.md's table of targets in turn with its peers, as far as
 # they are installed, and prints the table's rows: 'make bench'. The machine must be
-# otherwise idle. Takes some 40 minutes with all peers. The environment says where they are:
+# otherwise idle. Takes 33 minutes with all peers and ROUNDS=2. The environment says where they are:
 #
 #   PEERS       interpreters with torch and torchvision: Debian's, and one of a virtual
 #               environment with the newest of PyPI; the better of a round counts

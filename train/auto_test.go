@@ -188,11 +188,7 @@ func TestChoose(t *testing.T) {
 // Where blocks cannot run at once auto is one, and says why.
 func TestConcurrencyAutoAlone(t *testing.T) {
 	root := t.TempDir()
-	dev, err := openCPU(4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 4)
 	for _, c := range []struct {
 		sets string
 		dev  device.Device
@@ -230,11 +226,7 @@ func TestConcurrencyAutoAlone(t *testing.T) {
 // The plan of a recipe with auto shows every number that a run may choose.
 func TestPlanOfAuto(t *testing.T) {
 	root := t.TempDir()
-	dev, err := openCPU(4)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 4)
 	plan := func(sets ...string) *MemoryPlan {
 		p, err := Plan(recipe(t, root, "/out", append(sets, "threads=4")...), dev, 3, 4, 64, 64)
 		if err != nil {

@@ -77,11 +77,7 @@ func autocastGradients(t *testing.T, precision string, losses []float64) map[str
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	const classes, seed = 10, 1
 	m, err := classificationTask{}.Build(cfg, dev, classificationTask{}.Numbered(classes))
 	if err != nil {

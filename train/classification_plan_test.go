@@ -12,11 +12,7 @@ import (
 // counts (MAN's table of 16 has 15), and need less than end-to-end training where
 // nothing but DGL's heads stands beside the blocks.
 func TestCIFARRecipes(t *testing.T) {
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	for name, blocks := range map[string]int{"e2e": 1, "dgl_k16": 16, "man_k16": 15, "manpp_k16": 16, "infopro_k16": 16, "mlaan_k16": 16} {
 		cfg, err := config.Load(filepath.Join(testdata.Root(), "configs/classification/cifar10_resnet32_"+name+".yaml"), []string{"data.root=nowhere"})
 		if err != nil {

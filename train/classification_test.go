@@ -136,11 +136,7 @@ func TestClassifierScoresAsEvaluated(t *testing.T) {
 	if names.Len() != 10 || names.Name(3) != "cat" || res.Summary.Images != 10 || res.Summary.Rank != "top1" {
 		t.Errorf("classes %v, %+v", names, res.Summary)
 	}
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	src, err := OpenVal(context.Background(), cfg, nil)
 	if err != nil {
 		t.Fatal(err)

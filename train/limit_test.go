@@ -10,11 +10,7 @@ import (
 // A limit takes the smallest number of balanced blocks that fits, end-to-end training
 // where that does, and says so; what cannot fit is an error.
 func TestMemoryLimit(t *testing.T) {
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	root := t.TempDir()
 	plan := func(sets ...string) (*MemoryPlan, error) {
 		return Plan(classRecipe(t, root, "run", append([]string{"manpp.strategy=infopro", "manpp.stem=false", "model.width=16", "manpp.partition=balanced"}, sets...)...), dev, 10, 8, 32, 32)

@@ -102,11 +102,7 @@ func TestAverageScoresAsEvaluated(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	m, err := LoadModel(cfg, dev, names, res.Checkpoint)
 	if err != nil {
 		t.Fatal(err)

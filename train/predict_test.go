@@ -35,11 +35,7 @@ func TestFilesAreDetectedAsEvaluated(t *testing.T) {
 	sets := []string{"eval.score_threshold=0.005"}
 	root, checkpoint := trained(t, sets...)
 	cfg := recipe(t, root, "run", sets...)
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	src, err := OpenVal(context.Background(), cfg, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -125,11 +121,7 @@ func TestBadFilesAreNamed(t *testing.T) {
 func TestSkippedImagesInEvaluation(t *testing.T) {
 	root, checkpoint := trained(t)
 	cfg := recipe(t, root, "run", "data.on_bad_image=skip", "eval.score_threshold=0.005")
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	src, err := OpenVal(context.Background(), cfg, nil)
 	if err != nil {
 		t.Fatal(err)

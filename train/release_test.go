@@ -125,11 +125,7 @@ func TestReleaseClassifiers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			dev, err := openCPU(2)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer dev.Close()
+			dev := onCPU(t, 2)
 			model, err := NewClassifier(cfg, dev, &ClassNames{make([]string, c.classes)})
 			if err != nil {
 				t.Fatal(err)
@@ -190,11 +186,7 @@ func releasedDetector(t *testing.T, classes int, change ...string) (*Detector, *
 	for i := range classes {
 		categories = append(categories, coco.Category{ID: i + 1, Name: fmt.Sprint(i + 1)})
 	}
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { dev.Close() })
+	dev := onCPU(t, 2)
 	model, err := NewDetector(cfg, dev, coco.NewIDMap(categories))
 	if err != nil {
 		t.Fatal(err)

@@ -123,11 +123,7 @@ func TestSegmentationKeepsToThePlan(t *testing.T) {
 
 // A plan of segmentation allocates nothing; its blocks are dilated as the network is.
 func TestSegmentationPlan(t *testing.T) {
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	p, err := Plan(labelRecipe(t, t.TempDir(), "run"), dev, 7, 2, 128, 128)
 	if err != nil {
 		t.Fatal(err)
@@ -155,11 +151,7 @@ func TestWrittenLabelsScoreAsEvaluated(t *testing.T) {
 	if classes.Len() != 7 || classes.Name(0) != "background" {
 		t.Errorf("classes %v", classes)
 	}
-	dev, err := openCPU(2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dev.Close()
+	dev := onCPU(t, 2)
 	m, err := LoadModel(cfg, dev, classes, res.Checkpoint)
 	if err != nil {
 		t.Fatal(err)

@@ -18,6 +18,17 @@ import (
 
 func openCPU(threads int) (device.Device, error) { return cpu.New(cpu.Options{Threads: threads}) }
 
+// onCPU opens the CPU device for a test.
+func onCPU(t *testing.T, threads int) device.Device {
+	t.Helper()
+	dev, err := openCPU(threads)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { dev.Close() })
+	return dev
+}
+
 const tiny = `
 name: tiny
 model: {backbone: resnet18, width: 16, fpn_channels: 16, head_convs: 1, anchors: {sizes: [16, 32, 64, 96, 128]}}

@@ -129,11 +129,7 @@ func TestTuningPlan(t *testing.T) {
 	t.Setenv("XDG_CACHE_HOME", t.TempDir())
 	root := t.TempDir()
 	plan := func() *MemoryPlan {
-		dev, err := openCPU(2)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer dev.Close()
+		dev := onCPU(t, 2)
 		p, err := Plan(recipe(t, root, filepath.Join(root, "run"), "tune=true"), dev, 3, 2, 64, 64)
 		if err != nil {
 			t.Fatal(err)
